@@ -1,0 +1,1 @@
+"""What every capability leans on. The backbone knows callers and organizations by id only."""

@@ -1,0 +1,1 @@
+"""What everything is made of. The foundation knows no capability."""

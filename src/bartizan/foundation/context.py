@@ -1,0 +1,170 @@
+"""Who is asking, from where, and for which organization. Doors set it; everyone reads it."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from .errors import Forbidden, Unauthenticated
+
+CallerKind = Literal["user", "key", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One thing a role can allow, such as ``api_keys:write``."""
+
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A person, an API key or the system itself, acting for at most one organization."""
+
+    id: str
+    kind: CallerKind
+    org_id: str | None = None
+    team_id: str | None = None
+    permissions: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    user_id: str | None = None
+    """The person, or the person who owns the key; none for the system and for keys of a team."""
+    session_id: str | None = None
+    actor_id: str | None = None
+    """The person who really acts, while impersonating ``user_id``."""
+    operator: bool = False
+    """May run the platform itself: every organization's jobs, people and settings."""
+    traits: frozenset[str] = frozenset()
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a request came from: what the audit log says beside who."""
+
+    request_id: str
+    ip: str | None = None
+    user_agent: str | None = None
+    method: str | None = None
+    path: str | None = None
+    recorded: list[str] = field(default_factory=list)
+    """Names of the audit actions written for this request, so that it is never written twice."""
+
+
+class NobodyAsks(Unauthenticated):
+    """Nobody is signed in."""
+
+
+class NoOrganization(Forbidden):
+    """No organization is chosen: switch to one, or send X-Org-Id."""
+
+
+class PermissionMissing(Forbidden):
+    """The caller's roles do not include the permission that this needs."""
+
+
+class OperatorsOnly(Forbidden):
+    """Only an operator of the platform may do this."""
+
+
+class Current:
+    """The caller of the running task: ``from bartizan import current``."""
+
+    _caller: ContextVar[Caller | None] = ContextVar("bartizan_caller", default=None)
+    _origin: ContextVar[Origin | None] = ContextVar("bartizan_origin", default=None)
+
+    @property
+    def caller(self) -> Caller:
+        """Who is asking; refuses when nobody is."""
+        if caller := self._caller.get():
+            return caller
+        raise NobodyAsks
+
+    @property
+    def anyone(self) -> Caller | None:
+        """Who is asking, or none."""
+        return self._caller.get()
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where the running request came from; none outside of one."""
+        return self._origin.get()
+
+    @property
+    def org_id(self) -> str:
+        """The organization the caller acts for; refuses when none is chosen."""
+        if org_id := self.caller.org_id:
+            return org_id
+        raise NoOrganization
+
+    @property
+    def user_id(self) -> str:
+        """The person asking; refuses keys without an owner and the system."""
+        if user_id := self.caller.user_id:
+            return user_id
+        message = "Only a person can do this, not a key and not the system."
+        raise Forbidden(message)
+
+    def allows(self, permission: Permission | str) -> bool:
+        """Tell whether the caller holds the permission in the organization it acts for."""
+        caller = self._caller.get()
+        if caller is None:
+            return False
+        name = permission if isinstance(permission, str) else permission.name
+        return caller.kind == "system" or name in caller.permissions
+
+    def require(self, permission: Permission | str) -> None:
+        """Refuse a caller without the permission, naming it."""
+        caller = self.caller
+        name = permission if isinstance(permission, str) else permission.name
+        if caller.kind != "system" and name not in caller.permissions:
+            message = f"This needs {name}."
+            raise PermissionMissing(message, permission=name)
+
+    def require_operator(self) -> None:
+        """Refuse everyone but operators of the platform and the system."""
+        caller = self.caller
+        if not (caller.operator or caller.kind == "system"):
+            raise OperatorsOnly
+
+    @contextmanager
+    def acting_as(self, caller: Caller | None) -> Generator[None]:
+        """Run the block for ``caller``."""
+        token = self._caller.set(caller)
+        try:
+            yield
+        finally:
+            self._caller.reset(token)
+
+    @contextmanager
+    def receiving(self, origin: Origin | None) -> Generator[None]:
+        """Run the block for a request from ``origin``."""
+        token = self._origin.set(origin)
+        try:
+            yield
+        finally:
+            self._origin.reset(token)
+
+    @contextmanager
+    def as_system(self, org_id: str | None = None, name: str = "system") -> Generator[None]:
+        """Run the block for the system itself, in one organization or (none) across all.
+
+        ``name`` says which part acts, such as ``scheduler``; the audit log shows it.
+        """
+        with self.acting_as(Caller(id=name, kind="system", org_id=org_id)):
+            yield
+
+    @contextmanager
+    def in_organization(self, org_id: str | None) -> Generator[None]:
+        """Run the block for the same caller, acting for another organization.
+
+        This grants nothing: the caller keeps only the permissions it already carries. Doors check
+        membership first.
+        """
+        with self.acting_as(replace(self.caller, org_id=org_id)):
+            yield
+
+
+current = Current()
