@@ -1,3 +1,3 @@
-"""What every test gets: a clock, a real database of its own on SQLite and on PostgreSQL, the features report."""
+"""What every test gets: a clock, a database of its own on SQLite and on PostgreSQL, the features report."""
 
 pytest_plugins = ["tests.harness.databases", "tests.harness.features"]

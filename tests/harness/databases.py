@@ -1,4 +1,4 @@
-"""A migrated database of its own for every test: a copied file on SQLite, a cleaned database on PostgreSQL."""
+"""A migrated database for every test: a copied file on SQLite, a cleaned database on PostgreSQL."""
 
 import asyncio
 import fcntl
@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Coroutine, Generator
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -27,7 +27,7 @@ NAMED = "BARTIZAN_TEST_POSTGRESQL"
 
 SHAPE = """
 select md5(string_agg(fact, ';' order by fact)) from (
-    select concat_ws(',', relname, relkind, relrowsecurity, relforcerowsecurity, relnatts, relhastriggers) as fact
+    select concat_ws(',', relname, relkind, relrowsecurity, relforcerowsecurity, relnatts) as fact
     from pg_class where relnamespace = 'public'::regnamespace
     union all select concat_ws(',', tgname, tgenabled) from pg_trigger where not tgisinternal
     union all select concat_ws(',', polname, polcmd) from pg_policy

@@ -99,8 +99,8 @@ def alive(pid: int) -> bool:
 def main(run: int, announcement: Path) -> None:
     """Serve until the test run ``run`` is over; say the address, or what went wrong, in ``announcement``."""
     if os.fork():
-        return  # whoever called goes on; what follows belongs to nobody's session and ends after the run, not with it
-    os.setsid()
+        return
+    os.setsid()  # a session of our own: what interrupts the run does not reach us, we end after it
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     home = Path(tempfile.mkdtemp(prefix="bartizan-postgresql-"))
     server: subprocess.Popen[bytes] | None = None
