@@ -16,6 +16,11 @@ LOWEST := .cache/venv-lowest
 FEATURES := .reports/features.json
 
 export UV_NO_PROGRESS := 1
+# Trust what this machine trusts, where it says what that is: networks that inspect TLS add a root of their own.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),)
+export UV_NATIVE_TLS := 1
+export UV_SYSTEM_CERTS := 1
+endif
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help
