@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tools.features import features
+
 PROPERTY = "feature"
 
 
@@ -24,8 +26,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Send each test's rows along with its result, so that they cross from worker to controller."""
+    known = {feature.id for feature in features()}
     for item in items:
         for mark in item.iter_markers(PROPERTY):
+            if unknown := set(mark.args) - known:
+                message = f"{item.nodeid}: {sorted(unknown)} stand in no row of docs/reference/features.md"
+                raise pytest.UsageError(message)
             item.user_properties.extend((PROPERTY, row) for row in mark.args)
 
 
