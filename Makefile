@@ -61,7 +61,7 @@ check: .venv/dev.stamp ## lint, types and architecture: seconds
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/typos
-	@$(BIN)/deptry --no-ansi src 2>&1 | grep -v '^Scanning' || test "$${PIPESTATUS[0]}" -eq 0
+	@$(BIN)/deptry --no-ansi src
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/mypy
 	@$(BIN)/pyright
@@ -95,7 +95,7 @@ migration: .venv/dev.stamp ## write a migration from the tables: make migration 
 
 .PHONY: lock
 lock: | $(UV) ## resolve the newest and the lowest versions again
-	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --group dev pyproject.toml \
+	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --group dev pyproject.toml --all-extras \
 		--no-emit-index-url --no-header --no-annotate --output-file requirements.lock
 	@$(UV) pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --group test pyproject.toml \
 		--universal --resolution lowest-direct --all-extras \

@@ -29,12 +29,15 @@ def tally(rows: Sequence[Feature], tests: Mapping[str, Sequence[str]]) -> Sequen
     shown = [row for row in rows if tests.get(row.id)]
     missing = [row for row in rows if not row.planned and not tests.get(row.id)]
     planned = [row for row in rows if row.planned and not tests.get(row.id)]
+    total = (
+        f"{len(shown)} rows have a passing test, {len(missing)} claim to be here and have none, "
+        f"{len(planned)} are planned."
+    )
     return [
         *(f"  shown    {row.id:8} {len(tests[row.id]):3} tests   {row.fact}" for row in shown),
         *(f"  MISSING  {row.id:8}             {row.fact}" for row in missing),
         *(f"  planned  {row.id:8}             {row.fact}" for row in planned),
-        f"{len(shown)} rows have a passing test, {len(missing)} claim to be here and have none, "
-        f"{len(planned)} are planned.",
+        total,
     ]
 
 

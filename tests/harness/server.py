@@ -118,7 +118,7 @@ def main(run: int, announcement: Path) -> None:
         while alive(run) and server.poll() is None:
             time.sleep(0.2)
     finally:
-        if server:
+        if server is not None:
             server.send_signal(signal.SIGQUIT)  # at once: nothing is kept
             server.wait(10)
         shutil.rmtree(home, ignore_errors=True)
