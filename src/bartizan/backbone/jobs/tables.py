@@ -29,7 +29,7 @@ class JobRow(Table):
     kind: Mapped[str] = mapped_column(String(120))
     payload: Mapped[dict[str, Any]]
     state: Mapped[str] = mapped_column(String(9))
-    """``waiting`` until ``run_at``, then ``ready``, ``leased``, and in the end ``done``, ``dead``, ``cancelled``."""
+    """``waiting`` until ``run_at``, ``ready``, ``leased``, and then ``done``, ``dead`` or ``cancelled``."""
     priority: Mapped[int]
     run_at: Mapped[datetime]
     attempts: Mapped[int]
@@ -38,7 +38,7 @@ class JobRow(Table):
     timeout: Mapped[float]
     lease_until: Mapped[datetime | None]
     lease_token: Mapped[str | None] = mapped_column(String(32))
-    """New at every claim; every write of a worker names it, so a worker that lost its lease writes nothing."""
+    """New at every claim. Writes of workers name it, so one that lost its lease writes nothing."""
     unique_key: Mapped[str | None] = mapped_column(String(200))
     last_error: Mapped[str | None] = mapped_column(Text)
     fingerprint: Mapped[str | None] = mapped_column(String(16))
@@ -48,7 +48,7 @@ class JobRow(Table):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
-    # Partial indexes: each holds only the rows of its state, so the history of done jobs costs the claim nothing.
+    # Partial indexes hold only the rows of their state: the history of done jobs costs the claim nothing.
     __table_args__ = (
         Index(
             "ix_bz_jobs_ready",

@@ -6,12 +6,13 @@ import inspect
 import logging
 import random
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from bartizan.backbone.jobs.errors import GiveUp, LeaseLost, RetryLater
@@ -65,7 +66,8 @@ class JobContext:
                 raise LeaseLost(job_id=self.id)
 
 
-Run = Callable[[dict[str, Any], JobContext], Awaitable[None] | None]
+Run = Callable[[dict[str, Any], JobContext], Any]
+"""A coroutine function, or a plain one, which runs in a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,22 +102,28 @@ class Attempts:
         if handler is None:
             return self._dead(job, f"UnknownKind: no handler is registered for {job.kind!r}.")
         origin = Origin(request_id=job.correlation_id or job.id)
+        limit = asyncio.timeout(job.timeout)
+        outcome: Outcome | None = Outcome(job=job, state="done", attempts=job.attempts)
         with current.as_system(job.org_id, f"job:{job.kind}"), current.receiving(origin):
             try:
-                async with asyncio.timeout(job.timeout) as limit:
+                async with limit:
                     await self._call(handler, job, threads)
             except LeaseLost:
-                return None
-            except GiveUp as reason:
-                return self._dead(job, f"GiveUp: {reason}")
+                outcome = None
+            except GiveUp as giving_up:
+                outcome = self._dead(job, f"GiveUp: {giving_up}")
             except RetryLater as later:
-                return self._later(job, later)
-            except Exception as error:  # noqa: BLE001 - a handler may raise anything; nothing may stop the worker
-                if isinstance(error, TimeoutError) and limit.expired():
-                    error = TimeoutError(f"not done within {job.timeout:g} s")
-                log.warning("job %s (%s) failed, attempt %d", job.id, job.kind, job.attempts, exc_info=error)
-                return self._failed(job, handler, error)
-        return Outcome(job=job, state="done", attempts=job.attempts)
+                outcome = self._later(job, later)
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise  # the worker means this very job
+                outcome = self._failed(job, handler, error)
+            except Exception as error:  # noqa: BLE001 - a handler may raise anything
+                late = isinstance(error, TimeoutError) and limit.expired()
+                reason = TimeoutError(f"not done within {job.timeout:g} s") if late else error
+                outcome = self._failed(job, handler, reason)
+        return outcome
 
     async def _call(self, handler: Handler, job: Claimed, threads: Executor) -> None:
         context = JobContext(
@@ -135,11 +143,13 @@ class Attempts:
             await handler.run(job.payload, context)
             return
         loop = asyncio.get_running_loop()
-        result = await loop.run_in_executor(threads, copy_context().run, handler.run, job.payload, context)
+        call = partial(copy_context().run, handler.run, job.payload, context)
+        result: Any = await loop.run_in_executor(threads, call)
         if inspect.isawaitable(result):  # a wrapper that hid its coroutine function
             await result
 
-    def _failed(self, job: Claimed, handler: Handler, error: Exception) -> Outcome:
+    def _failed(self, job: Claimed, handler: Handler, error: BaseException) -> Outcome:
+        log.warning("job %s (%s) failed, attempt %d", job.id, job.kind, job.attempts, exc_info=error)
         text = describe(error)
         if job.attempts >= job.max_attempts:
             return self._dead(job, text)

@@ -159,7 +159,7 @@ class Jobs(Intake):
                 return Affected(count=count)
 
     async def cancel(self, job_id: str, *, everywhere: bool = False) -> Job:
-        """Cancel a job. One that is running is stopped at its worker's next heartbeat, and nothing it does counts."""
+        """Cancel a job; one that is running is stopped at its worker's next heartbeat."""
         lane = scope(WRITE, everywhere=everywhere)
         async with self._database.transaction() as session:
             store = JobStore(session, self.leases, lane)

@@ -74,7 +74,7 @@ class Intake:
         priority: int = 0,
         unique_key: str | None = None,
         max_attempts: int | None = None,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - of the job, not of this call
         queue: str | None = None,
     ) -> str:
         """Add a job in the caller's transaction: it exists if and only if that commits. Gives its id.

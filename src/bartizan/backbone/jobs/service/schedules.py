@@ -1,6 +1,6 @@
 """Schedules: what becomes a job again and again."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -40,7 +40,7 @@ class _Declared:
     every: float | None
     zone: str
     catch_up: CatchUp
-    payload: dict[str, Any] = field(default_factory=dict)
+    payload: dict[str, Any]
 
     def same(self, row: ScheduleRow) -> bool:
         return (self.cron, self.every, self.zone) == (row.cron, row.every, row.zone)
@@ -93,7 +93,7 @@ class Schedules:
                 row.cron, row.every, row.zone = declared.cron, declared.every, declared.zone
 
     async def fire(self) -> datetime | None:
-        """Turn every schedule whose time has come into a job, once over all replicas; give the next moment."""
+        """Turn schedules whose time has come into jobs, once over all replicas; give the next moment."""
         fixed = sorted(self._declared)
         async with self._database.transaction() as session:
             now = await JobStore(session, self._intake.leases).now()

@@ -57,7 +57,7 @@ class Worker:
                     worked = await self._turn()
                     failures = 0
                 except Exception:
-                    # The database may be away. Outcomes are kept, leases run on; come back more and more slowly.
+                    # The database may be away. Outcomes are kept; come back more and more slowly.
                     failures += 1
                     log.exception("a worker could not reach its table, %d times in a row", failures)
                     await self._rest(min(self._settings.poll * 2**failures, self._settings.lease))

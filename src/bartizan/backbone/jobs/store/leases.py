@@ -1,5 +1,7 @@
 """Claiming, renewing and ending leases: plain functions of a connection, so that they share commits."""
 
+# ruff: noqa: S608 - the statements below are put together from constants of this file
+
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,32 +12,33 @@ from sqlalchemy import Connection, Float, Integer, String, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.elements import TextClause
 
+from bartizan.backbone.jobs.types import Claimed, Outcome, Turn
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.database import Json, UtcDateTime
-
-from bartizan.backbone.jobs.types import Claimed, Outcome, Turn
 
 _LOCK = 7_020_312_094
 """The advisory lock under which workers count and claim, one at a time: caps hold exactly."""
 
 _LEASE = """UPDATE bz_jobs SET state = 'leased', attempts = attempts + 1, started_at = :now,
  lease_until = :until, lease_token = :token"""
-_GIVEN = """ RETURNING bz_jobs.id, org_id, bz_jobs.lane, queue, kind, payload, priority, run_at, attempts,
+_GIVEN = """RETURNING bz_jobs.id, org_id, bz_jobs.lane, queue, kind, payload, priority, run_at, attempts,
  max_attempts, timeout, lease_token, correlation_id"""
+_NEXT = "state = 'ready' AND queue = :queue AND lane"
+_ORDER = "ORDER BY priority DESC, run_at, id"
+_HELD = "SELECT count(*) FROM bz_jobs h WHERE h.state = 'leased' AND h.lane = lanes.lane"
 
 # A loose index scan: one probe for each organization with ready work, however much of it there is.
-_LANES = """WITH RECURSIVE lanes(lane, n) AS (
- SELECT min(lane), 1 FROM bz_jobs WHERE state = 'ready' AND queue = :queue AND lane > :after
+_LANES = f"""WITH RECURSIVE lanes(lane, n) AS (
+ SELECT min(lane), 1 FROM bz_jobs WHERE {_NEXT} > :after
  UNION ALL
- SELECT (SELECT min(j.lane) FROM bz_jobs j WHERE j.state = 'ready' AND j.queue = :queue AND j.lane > lanes.lane),
- n + 1 FROM lanes WHERE lanes.lane IS NOT NULL AND n < :most)"""
+ SELECT (SELECT min(lane) FROM bz_jobs WHERE {_NEXT} > lanes.lane), n + 1
+ FROM lanes WHERE lanes.lane IS NOT NULL AND n < :most)"""
 
 
 def _sql(statement: str, **types: Any) -> TextClause:
     moments = {name: UtcDateTime() for name in ("now", "until") if f":{name}" in statement}
-    return text(statement).bindparams(
-        *(bindparam(name, type_=kind) for name, kind in {**moments, **types}.items())
-    )
+    kinds = {**moments, **types}
+    return text(statement).bindparams(*(bindparam(name, type_=kind) for name, kind in kinds.items()))
 
 
 class Leases(ABC):
@@ -62,7 +65,7 @@ class Leases(ABC):
         lease: float,
         after: str,
     ) -> Turn:
-        """End the leases of ``outcomes`` and claim up to ``want`` jobs, organizations after ``after`` first."""
+        """End the leases of ``outcomes``; claim up to ``want`` jobs, from the lane after ``after`` on."""
         now, free = self._begin(connection, lease)
         fenced = len(outcomes) - self.finish(connection, outcomes, now) if outcomes else 0
         if want and not free:
@@ -83,7 +86,7 @@ class Leases(ABC):
         return set(connection.scalars(_RENEW, {"until": until, "tokens": list(tokens)}))
 
     def holds(self, connection: Connection, job: Claimed) -> bool:
-        """End the lease of a job that is done, inside the transaction of its work; tell whether it was held."""
+        """End the lease of a job in the transaction of its work; tell whether it was held."""
         done = Outcome(job=job, state="done", attempts=job.attempts)
         return self.finish(connection, [done], self.now(connection)) == 1
 
@@ -110,17 +113,15 @@ _RENEW = text(
 class SqliteLeases(Leases):
     """Under the writer's turn, which no other process shares: nothing to lock."""
 
-    _OPEN = _sql(
-        f"{_LANES} SELECT lane, (SELECT count(*) FROM bz_jobs h WHERE h.state = 'leased' AND h.lane = lanes.lane)"
-        " FROM lanes WHERE lane IS NOT NULL"
-    )
+    _OPEN = _sql(f"{_LANES} SELECT lane, ({_HELD}) FROM lanes WHERE lane IS NOT NULL")
     _TAKE = _sql(
-        f"""{_LEASE} WHERE id IN (SELECT id FROM bz_jobs WHERE state = 'ready' AND queue = :queue AND lane = :lane
- ORDER BY priority DESC, run_at, id LIMIT :share){_GIVEN}"""  # noqa: S608 - constants only
+        f"""{_LEASE} WHERE id IN (SELECT id FROM bz_jobs WHERE {_NEXT} = :lane
+ {_ORDER} LIMIT :share) {_GIVEN}"""
     ).columns(payload=Json(), run_at=UtcDateTime())
     _FINISH = _sql(
-        """UPDATE bz_jobs SET state = :state, attempts = :attempts, run_at = coalesce(:due, run_at),
- finished_at = :finished, last_error = :error, fingerprint = :fingerprint, lease_until = NULL, lease_token = NULL
+        """UPDATE bz_jobs SET state = :state, attempts = :attempts,
+ run_at = coalesce(:due, run_at), finished_at = :finished, last_error = :error, fingerprint = :fingerprint,
+ lease_until = NULL, lease_token = NULL
  WHERE id = :id AND lease_token = :token""",
         due=UtcDateTime(),
         finished=UtcDateTime(),
@@ -176,20 +177,20 @@ class PostgresLeases(Leases):
     )
     _CLAIM = _sql(
         f"""{_LANES}, open(lane, room) AS MATERIALIZED (
- SELECT lane, least(CAST(ceil(CAST(:want AS float8) / count(*) OVER ()) AS integer), CAST(:cap AS integer)
- - (SELECT CAST(count(*) AS integer) FROM bz_jobs h WHERE h.state = 'leased' AND h.lane = lanes.lane))
- FROM lanes WHERE lane IS NOT NULL),
+ SELECT lane, least(CAST(ceil(CAST(:want AS float8) / count(*) OVER ()) AS integer),
+ CAST(:cap AS integer) - CAST(({_HELD}) AS integer)) FROM lanes WHERE lane IS NOT NULL),
  picked AS MATERIALIZED (SELECT j.id FROM open CROSS JOIN LATERAL (
- SELECT id FROM bz_jobs WHERE state = 'ready' AND queue = :queue AND lane = open.lane
- ORDER BY priority DESC, run_at, id LIMIT greatest(open.room, 0) FOR UPDATE SKIP LOCKED) j LIMIT :want)
- {_LEASE} FROM picked WHERE bz_jobs.id = picked.id{_GIVEN}""",  # noqa: S608 - constants only
+ SELECT id FROM bz_jobs WHERE {_NEXT} = open.lane {_ORDER}
+ LIMIT greatest(open.room, 0) FOR UPDATE SKIP LOCKED) j LIMIT :want)
+ {_LEASE} FROM picked WHERE bz_jobs.id = picked.id {_GIVEN}""",
         queue=String(),
         after=String(),
         most=Integer(),
         want=Integer(),
     ).columns(payload=Json(), run_at=UtcDateTime())
     _FINISH = _sql(
-        """UPDATE bz_jobs SET state = o.state, attempts = o.attempts, last_error = o.error, fingerprint = o.print,
+        """UPDATE bz_jobs SET state = o.state, attempts = o.attempts,
+ last_error = o.error, fingerprint = o.print,
  run_at = CASE WHEN o.state = 'waiting' THEN :now + o.wait * interval '1 second' ELSE run_at END,
  finished_at = CASE WHEN o.state IN ('done', 'dead') THEN :now END, lease_until = NULL, lease_token = NULL
  FROM unnest(:ids, :tokens, :states, :attempts, :waits, :errors, :prints)
@@ -208,7 +209,8 @@ class PostgresLeases(Leases):
         """Tell the time of the server: the clocks of workers may differ."""
         if self._clock.steered:
             return self._clock.now()
-        return connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return now
 
     def finish(self, connection: Connection, outcomes: Sequence[Outcome], now: datetime) -> int:
         """Write what became of attempts; give how many leases were still held."""
@@ -227,7 +229,7 @@ class PostgresLeases(Leases):
         ).rowcount
 
     def _begin(self, connection: Connection, lease: float) -> tuple[datetime, bool]:
-        # A worker that freezes while it holds the lock is cut off by the server, so it cannot hold up the others.
+        # A worker that freezes while it holds the lock is cut off by the server: it cannot hold up the others.
         patience = f"{max(1000, int(lease * 1000))}ms"
         _, free, now = connection.execute(self._BEGIN, {"patience": patience, "key": _LOCK}).one()
         return self._clock.now() if self._clock.steered else now, free

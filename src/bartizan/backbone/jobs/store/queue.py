@@ -8,7 +8,6 @@ from sqlalchemy import (
     ColumnElement,
     CursorResult,
     Interval,
-    Row,
     Select,
     case,
     delete,
@@ -57,10 +56,10 @@ class JobStore:
         }
         if values["unique_key"] is None:
             await self._session.execute(postgresql.insert(JobRow).values(values))
-            return values["id"]
+            return str(values["id"])
         make = postgresql.insert if self._session.get_bind().dialect.name == "postgresql" else sqlite.insert
         while True:
-            # The job that stands in the way may end between the two statements: then there is room for this one.
+            # The job in the way may end between the two statements: then there is room for this one.
             added = make(JobRow).values(values).on_conflict_do_nothing().returning(JobRow.id)
             if id_ := await self._session.scalar(added):
                 return id_
@@ -83,8 +82,8 @@ class JobStore:
             .execution_options(synchronize_session=False)
         )
 
-    async def reclaim(self, now: datetime) -> Sequence[Row[tuple[str, str | None, str, int]]]:
-        """Take jobs from workers that fell silent. The attempt is spent; those without another are dead, and given."""
+    async def reclaim(self, now: datetime) -> Sequence[tuple[str, str | None, str, int]]:
+        """Take jobs from workers that fell silent; give those that had no attempt left, and are dead."""
         lost = (
             select(JobRow.id)
             .where(text("state = 'leased'"), JobRow.lease_until < now)
@@ -106,7 +105,9 @@ class JobStore:
             .returning(JobRow.id, JobRow.org_id, JobRow.kind, JobRow.attempts, JobRow.state)
             .execution_options(synchronize_session=False)
         )
-        return [row[:4] for row in changed if row.state == "dead"]
+        return [
+            (id_, org_id, kind, attempts) for id_, org_id, kind, attempts, state in changed if state == "dead"
+        ]
 
     async def next_due(self) -> datetime | None:
         """Tell when the next waiting job may run."""
@@ -134,7 +135,7 @@ class JobStore:
             query = query.where(JobRow.id < before)
         return (await self._session.scalars(query)).all()
 
-    async def failures(self, limit: int) -> Sequence[Row[Any]]:
+    async def failures(self, limit: int) -> Sequence[Any]:
         """Group the dead by how they failed, the commonest first."""
         count = func.count()
         query = (
@@ -167,7 +168,7 @@ class JobStore:
         return _count(await self._session.execute(delete(JobRow).where(JobRow.id.in_(dead))))
 
     async def cancel(self, job_id: str, now: datetime) -> bool:
-        """Cancel a job that is not over. Its worker, if any, loses the lease and learns at its next heartbeat."""
+        """Cancel a job that is not over; its worker loses the lease, and learns so at its next heartbeat."""
         return (
             await self._change(
                 [JobRow.id == job_id, JobRow.state.in_(LIVE)],
@@ -208,18 +209,15 @@ class JobStore:
         oldest = (
             select(func.min(JobRow.run_at)).where(text("state = 'ready'"), *self._scope()).scalar_subquery()
         )
-        row = (
-            await self._session.execute(
-                select(
-                    (counted("waiting") + counted("ready")).label("pending"),
-                    counted("leased").label("running"),
-                    (counted("waiting", again) + counted("ready", again)).label("failed"),
-                    counted("dead").label("dead"),
-                    oldest.label("oldest"),
-                )
-            )
-        ).one()
-        return dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
+        query = select(
+            counted("waiting") + counted("ready"),
+            counted("leased"),
+            counted("waiting", again) + counted("ready", again),
+            counted("dead"),
+            oldest,
+        )
+        pending, running, failed, dead, due = (await self._session.execute(query)).one()
+        return {"pending": pending, "running": running, "failed": failed, "dead": dead, "oldest": due}
 
     async def latencies(self) -> Sequence[tuple[float, float]]:
         """Give seconds from due to begun and from begun to done, of the latest jobs done."""
@@ -250,7 +248,7 @@ class JobStore:
         statement = update(JobRow).where(*conditions, *self._scope()).values(**values)
         return _count(await self._session.execute(statement.execution_options(synchronize_session=False)))
 
-    def _dead(self, kind: str | None, fingerprint: str | None, limit: int) -> Select[tuple[str]]:
+    def _dead(self, kind: str | None, fingerprint: str | None, limit: int) -> Select[str]:
         query = (
             select(JobRow.id).where(text("state = 'dead'"), *self._scope()).order_by(JobRow.id).limit(limit)
         )
@@ -260,11 +258,11 @@ class JobStore:
             query = query.where(JobRow.fingerprint == fingerprint)
         return query
 
-    def _same(self, lane: str, key: str) -> Select[tuple[str]]:
+    def _same(self, lane: str, key: str) -> Select[str]:
         live = text("state IN ('waiting', 'ready', 'leased') AND unique_key IS NOT NULL")
         return select(JobRow.id).where(JobRow.lane == lane, JobRow.unique_key == key, live)
 
-    def _mine(self) -> Select[tuple[JobRow]]:
+    def _mine(self) -> Select[JobRow]:
         return select(JobRow).where(*self._scope())
 
     def _scope(self) -> list[ColumnElement[bool]]:

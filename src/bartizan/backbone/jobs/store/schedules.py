@@ -66,12 +66,12 @@ class ScheduleStore:
         )
         return moved is not None
 
-    def _firing(self, fixed: Sequence[str]) -> Select[tuple[ScheduleRow]]:
+    def _firing(self, fixed: Sequence[str]) -> Select[ScheduleRow]:
         # A worker fires the program's schedules only if its program has them: an older or newer one may not.
         known = or_(ScheduleRow.fixed.is_(False), ScheduleRow.name.in_(fixed))
         return self._mine().where(ScheduleRow.active.is_(True), known)
 
-    def _mine(self) -> Select[tuple[ScheduleRow]]:
+    def _mine(self) -> Select[ScheduleRow]:
         return select(ScheduleRow).where(*self._scope())
 
     def _scope(self) -> list[ColumnElement[bool]]:
