@@ -130,7 +130,7 @@ def setting_rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
 def settings() -> Iterator[str]:
     """Write every setting of every room."""
     yield "# Settings\n"
-    yield "Set in the environment, in `.env` or in code; `bartizan settings show` says where a value is from.\n"
+    yield "Set in the environment, `.env` or code; `bartizan settings show` says where a value is from.\n"
     seen: set[type[BaseModel]] = set()
     if find_spec("bartizan.house"):
         root: type[BaseModel] = import_module("bartizan.house").Settings
