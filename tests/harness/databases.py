@@ -64,6 +64,7 @@ class PostgreSQL:
         if not self._do(
             self._operator.fetchval("select rolsuper from pg_roles where rolname = current_user")
         ):
+            self._do(self._operator.close())
             message = f"{NAMED} has to name a superuser: the tests make roles and databases of their own."
             raise RuntimeError(message)
         self._inside: asyncpg.Connection | None = None
