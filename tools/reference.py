@@ -260,9 +260,9 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
 }
 
 
-def pages() -> Mapping[str, str]:
-    """Give the text of every page, by file name."""
-    return {name: NOTE + "\n" + "\n".join(write()).rstrip() + "\n" for name, write in PAGES.items()}
+def page(name: str) -> str:
+    """Write one page."""
+    return NOTE + "\n" + "\n".join(PAGES[name]()).rstrip() + "\n"
 
 
 def undocumented(room: Capability) -> Sequence[str]:
@@ -284,5 +284,5 @@ def own_words(cls: type) -> str | None:
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, text in pages().items():
-        (FOLDER / name).write_text(text)
+    for file in PAGES:
+        (FOLDER / file).write_text(page(file))
