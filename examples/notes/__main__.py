@@ -33,15 +33,13 @@ def main() -> None:
         click.echo("\n  In a browser: open the app and sign in. With curl:\n", err=True)
         click.echo(
             f"    TOKEN=$(curl -s {base}{bz.settings.mount}/api/v1/auth/login "
-            f'-d username={email} -d password=\'{password}\' | sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\')\n'
-            f'    curl -s {base}/api/notes -H "Authorization: Bearer $TOKEN" '
+            f"-d username={email} -d password='{password}' | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')\n"
+            f"    curl -s {base}/api/notes -H \"Authorization: Bearer $TOKEN\" "
             "-H 'content-type: application/json' -d '{\"text\": \"hello\"}'\n",
             err=True,
         )
     else:
-        click.echo(
-            f"  The demo organization is there already (in {folder}); `make clean` starts anew.\n", err=True
-        )
+        click.echo(f"  The demo organization is there already (in {folder}); `make clean` starts anew.\n", err=True)
     sys.stderr.flush()
     uvicorn.run(app, host="127.0.0.1", port=port, access_log=False, log_config=None, server_header=False)
 
