@@ -122,8 +122,8 @@ class Intake:
         self.handler(kind, handler, queue=queue, timeout=timeout, max_attempts=max_attempts, backoff=backoff)
 
         async def listen(envelope: Envelope) -> None:
-            # Its own dead letter is an event too: hearing that would go on for ever.
-            if not (isinstance(envelope.event, JobDied) and envelope.event.kind == kind):
+            # The dead letter of a listener is an event too: two that fail would keep each other busy for ever.
+            if not (isinstance(envelope.event, JobDied) and envelope.event.kind.startswith("event:")):
                 await self.enqueue(
                     kind,
                     envelope.as_dict(),
