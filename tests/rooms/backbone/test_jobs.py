@@ -324,6 +324,21 @@ async def test_finishing_a_job_that_another_worker_has_raises(jobs: Jobs, clock:
         assert ((job := await jobs.get(job_id)).state, job.attempts) == ("done", 2)
 
 
+@pytest.mark.feature("X-13")
+async def test_many_jobs_are_added_together_or_not_at_all(
+    jobs: Jobs, worker: Worker, database: Database
+) -> None:
+    diary = Diary()
+    jobs.handler("greet", diary)
+    assert await jobs.enqueue_many("greet", []) == []
+    ids = await jobs.enqueue_many("greet", [{"n": n} for n in range(50)], org_id="org_a", priority=1)
+    with pytest.raises(PayloadRefused):
+        await jobs.enqueue_many("greet", [{"n": 1}, {"n": "x" * 2000}])
+    assert await worker.run_pending() == 50
+    assert sorted(payload["n"] for payload in diary.payloads) == list(range(50))
+    assert sorted(context.id for context in diary.contexts) == sorted(ids)
+
+
 async def test_a_payload_must_be_json_and_small(jobs: Jobs) -> None:
     for payload in ({"x": object()}, {"x": float("nan")}, {"x": "y" * 2000}):
         with pytest.raises(PayloadRefused):
