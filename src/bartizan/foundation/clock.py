@@ -2,10 +2,14 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import ClassVar
 
 
 class Clock:
     """The machine's clock."""
+
+    steered: ClassVar[bool] = False
+    """Whether a test moves it. What goes by the database's clock otherwise then goes by this one."""
 
     def now(self) -> datetime:
         """Tell the time, aware and in UTC."""
@@ -18,6 +22,8 @@ class Clock:
 
 class ManualClock(Clock):
     """A clock that moves only when told to."""
+
+    steered = True
 
     def __init__(self, start: datetime | None = None) -> None:
         """Start at ``start``, or at the present second."""
