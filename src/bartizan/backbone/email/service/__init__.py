@@ -197,8 +197,7 @@ class Email:
             await self._failed(message_id, error, status)
             raise GiveUp(str(error)) from error
         except BartizanError as error:
-            last = job.attempt >= self._settings.attempts
-            await self._failed(message_id, error, "failed" if last else "queued")
+            await self._failed(message_id, error, "failed" if job.last else "queued")
             raise
         async with self._database.transaction() as session:
             row = await EmailStore(session, everywhere=True).find(message_id, lock=True)
