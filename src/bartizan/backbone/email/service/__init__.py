@@ -75,7 +75,13 @@ class Email:
         self._provider = provider
         self._clock = clock or Clock()
         self._templates = Templates(settings.templates)
-        jobs.handler(_DELIVER, self.deliver)
+        jobs.handler(
+            _DELIVER,
+            self.deliver,
+            queue="email",
+            timeout=max(60.0, settings.timeout * 6),
+            max_attempts=settings.attempts,
+        )
         jobs.handler(_PURGE, self.purge)
         jobs.schedule("email-purge", every=86_400, kind=_PURGE)
         for preference in _brand_preferences():
@@ -124,9 +130,7 @@ class Email:
                 )
             )
             await session.flush()
-            await self._jobs.enqueue(
-                _DELIVER, {"message_id": message_id}, org_id=org_id, max_attempts=self._settings.attempts
-            )
+            await self._jobs.enqueue(_DELIVER, {"message_id": message_id}, org_id=org_id)
         return message_id
 
     async def send_test(self) -> EmailRecord:
