@@ -27,7 +27,7 @@ from bartizan.foundation.context import Caller, OperatorsOnly, PermissionMissing
 from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.database import Database
 
-from .keys import keyring, newer
+from tests.keys import keyring, newer
 
 ACME, GLOBEX = ids.new("org"), ids.new("org")
 BOTH = frozenset({"secrets:read", "secrets:write"})

@@ -2,7 +2,7 @@
 
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8, EmailPolicy
+from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
 from bartizan.backbone.email.types import Outgoing
@@ -15,7 +15,7 @@ def build(mail: Outgoing, clock: Clock) -> EmailMessage:
     The policy refuses line breaks in headers (``ValueError``).
     """
     _, sender_address = parseaddr(mail.sender)
-    message = EmailMessage(policy=_policy(mail.to, mail.sender))
+    message = EmailMessage(policy=SMTP)
     message["From"] = _address(mail.sender)
     message["To"] = Address(addr_spec=mail.to)
     message["Subject"] = mail.subject
@@ -36,10 +36,8 @@ def build(mail: Outgoing, clock: Clock) -> EmailMessage:
 
 
 def _address(text: str) -> Address:
+    if not text.isprintable():
+        message = "an address holds a line break"
+        raise ValueError(message)
     name, address = parseaddr(text)
     return Address(display_name=name, addr_spec=address)
-
-
-def _policy(*addresses: str) -> EmailPolicy:
-    """Take RFC 6531 only where an address needs it: not every server offers it."""
-    return SMTP if all(parseaddr(address)[1].isascii() for address in addresses) else SMTPUTF8

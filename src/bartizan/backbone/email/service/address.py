@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bartizan.backbone.email.errors import InvalidAddress, InvalidAttachment
 from bartizan.backbone.email.types import Attachment
 
-_LOCAL = re.compile(r"[^\s\x00-\x20\x7f<>()\[\]\\,;:@\"]{1,64}")
+_LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE)
 _TYPE = re.compile(r"[a-zA-Z0-9!#$&^_.+-]{1,60}/[a-zA-Z0-9!#$&^_.+-]{1,60}")
 _FILENAME = re.compile(r"[^\x00-\x1f\x7f/\\\"<>|:*?]{1,150}")
@@ -17,10 +17,10 @@ def checked_address(text: str) -> str:
     """Give the address with its domain in ASCII (RFC 5891); refuse all that is not one bare address.
 
     Line breaks, names, comments, quoted local parts and lists are refused, so that nothing of a
-    caller's choosing gets into a header.
+    caller's choosing gets into a header. So is a local part beyond ASCII (RFC 6531), which few servers take.
     """
     local, at, domain = text.rpartition("@")
-    if not at or len(text) > _LONGEST or not _LOCAL.fullmatch(local) or not local.isprintable():
+    if not at or len(text) > _LONGEST or not _LOCAL.fullmatch(local):
         raise InvalidAddress(field="to")
     if local.startswith(".") or local.endswith(".") or ".." in local:
         raise InvalidAddress(field="to")
