@@ -39,8 +39,25 @@ class OrgsSettings(Section):
     )
     public_domains: list[str] = Field(
         default=[
-            *("gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "msn.com", "yahoo.com"),
-            *("icloud.com", "me.com", "aol.com", "proton.me", "protonmail.com", "gmx.com", "gmx.net", "gmx.de"),
+            *(
+                "gmail.com",
+                "googlemail.com",
+                "outlook.com",
+                "hotmail.com",
+                "live.com",
+                "msn.com",
+                "yahoo.com",
+            ),
+            *(
+                "icloud.com",
+                "me.com",
+                "aol.com",
+                "proton.me",
+                "protonmail.com",
+                "gmx.com",
+                "gmx.net",
+                "gmx.de",
+            ),
             *("web.de", "mail.ru", "yandex.ru", "qq.com", "163.com", "zoho.com", "fastmail.com"),
         ],
         description="E-mail domains that anybody can have, so that no organization can list them as its own.",

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, ForeignKeyConstraint, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from bartizan.foundation.database import OrgTable, Table
 
@@ -32,11 +32,7 @@ class _OfOrganization(OrgTable):
 
     __abstract__ = True
 
-    @declared_attr
-    @classmethod
-    def org_id(cls) -> Mapped[str]:
-        """The organization."""
-        return mapped_column(String(30), ForeignKey("bz_orgs.id", ondelete="CASCADE"), index=True)
+    org_id: Mapped[str] = mapped_column(String(30), ForeignKey("bz_orgs.id", ondelete="CASCADE"), index=True)
 
 
 class MembershipRow(_OfOrganization):

@@ -60,9 +60,7 @@ class Domains:
                 raise DomainNotYours(domain=new.domain)
         async with self._database.transaction() as session:
             role = await self._rbac.require_conferrable(new.role)
-            row = DomainRow(
-                domain=new.domain, org_id=current.org_id, role=role, created_at=self._clock.now()
-            )
+            row = DomainRow(domain=new.domain, org_id=current.org_id, role=role, created_at=self._clock.now())
             if not await OrganizationStore(self._database, session, current.org_id).insert_domain(row):
                 raise DomainTaken(domain=new.domain)
             await self._events.announce(DomainListed(domain=new.domain, role=role))

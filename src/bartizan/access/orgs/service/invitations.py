@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from hashlib import sha256
 from secrets import token_urlsafe
+from typing import Literal
 
 from bartizan.access.orgs.errors import (
     AlreadyAMember,
@@ -62,6 +63,7 @@ class Invitations:
         plans: Plans,
         clock: Clock,
         settings: OrgsSettings,
+        base_url: str,
     ) -> None:
         self._database = database
         self._events = events
@@ -73,6 +75,7 @@ class Invitations:
         self._plans = plans
         self._clock = clock
         self._settings = settings
+        self._base_url = base_url.rstrip("/")
 
     async def list(self, limit: Limit = 50, cursor: Cursor = None) -> Page[Invitation]:
         """List the invitations, the newest first, whatever became of them."""
@@ -227,8 +230,8 @@ class Invitations:
     async def _send(self, row: InvitationRow, token: str) -> None:
         async with self._database.reading() as session:
             organization = await OrganizationStore(self._database, session, row.org_id).find()
-        sender = (await self._people.people([row.invited_by])) if row.invited_by else {}
-        person = sender.get(row.invited_by or "")
+        inviter = row.invited_by or ""
+        person = (await self._people.people([inviter])).get(inviter)
         await self._post.send(
             to=row.email,
             template="invitation",
@@ -236,8 +239,8 @@ class Invitations:
                 "organization": organization.name if organization else "",
                 "inviter": (person.full_name or person.email) if person else None,
                 "role": row.role,
-                "token": token,
-                "hours": self._settings.invitation_hours,
+                "url": f"{self._base_url}/invitation?token={token}",
+                "expires": f"{row.expires_at:%d %B %Y, %H:%M} UTC",
             },
             org_id=row.org_id,
         )
@@ -245,20 +248,21 @@ class Invitations:
     def _until(self) -> datetime:
         return self._clock.now() + timedelta(hours=self._settings.invitation_hours)
 
-    def _shown(self, row: InvitationRow) -> Invitation:
+    def _status(self, row: InvitationRow) -> Literal["pending", "accepted", "revoked", "expired"]:
         if row.accepted_at:
-            status = "accepted"
-        elif row.revoked_at:
-            status = "revoked"
-        else:
-            status = "expired" if row.expires_at <= self._clock.now() else "pending"
+            return "accepted"
+        if row.revoked_at:
+            return "revoked"
+        return "expired" if row.expires_at <= self._clock.now() else "pending"
+
+    def _shown(self, row: InvitationRow) -> Invitation:
         return Invitation(
             id=row.id,
             email=row.email,
             role=row.role,
             team_id=row.team_id,
             invited_by=row.invited_by,
-            status=status,
+            status=self._status(row),
             created_at=row.created_at,
             expires_at=row.expires_at,
         )

@@ -52,9 +52,7 @@ class Members:
         after = decode(cursor)[0] if cursor else None
         async with self._database.reading() as session:
             store = MemberStore(self._database, session, current.org_id)
-            rows, following = cut(
-                await store.members(after, limit + 1, status), limit, lambda row: [row.id]
-            )
+            rows, following = cut(await store.members(after, limit + 1, status), limit, lambda row: [row.id])
             return Page(items=await self._shown(rows), next=following)
 
     async def get(self, user_id: str) -> Member:
@@ -185,7 +183,7 @@ class Members:
             raise UnknownMember(user_id=user_id[:30])
         return row
 
-    async def _shown(self, rows: Sequence[MembershipRow]) -> "list[Member]":
+    async def _shown(self, rows: Sequence[MembershipRow]) -> Sequence[Member]:
         user_ids = [row.user_id for row in rows]
         people = await self._people.people(user_ids)
         roles = await self._rbac.roles_of(user_ids, current.org_id)

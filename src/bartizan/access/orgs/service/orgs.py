@@ -67,6 +67,7 @@ class Orgs:
         post: Post,
         clock: Clock | None = None,
         settings: OrgsSettings | None = None,
+        base_url: str = "http://localhost:8000",
     ) -> None:
         self._database = database
         self._events = events
@@ -75,9 +76,7 @@ class Orgs:
         self._settings = settings = settings or OrgsSettings()
         rbac.declare(*PERMISSIONS)
         self.plans = Plans(database, settings)
-        self.members = Members(
-            database, events, rbac=rbac, people=people, plans=self.plans, clock=clock
-        )
+        self.members = Members(database, events, rbac=rbac, people=people, plans=self.plans, clock=clock)
         self.teams = Teams(database, events, rbac=rbac, people=people, plans=self.plans, clock=clock)
         self.workspaces = Workspaces(database, events, teams=self.teams, plans=self.plans, clock=clock)
         self.invitations = Invitations(
@@ -91,6 +90,7 @@ class Orgs:
             plans=self.plans,
             clock=clock,
             settings=settings,
+            base_url=base_url,
         )
         self.domains = Domains(
             database, events, rbac=rbac, members=self.members, clock=clock, settings=settings
@@ -111,7 +111,9 @@ class Orgs:
     async def get(self, org_id: str) -> Organization:
         """Show the organization you act for; operators may see any."""
         async with self._database.reading() as session:
-            return self._shown(await self._visible(OrganizationStore(self._database, session, org_id), org_id))
+            return self._shown(
+                await self._visible(OrganizationStore(self._database, session, org_id), org_id)
+            )
 
     async def list(self, limit: Limit = 50, cursor: Cursor = None) -> Page[Organization]:
         """List every organization, the newest first. Operators only."""
@@ -192,7 +194,10 @@ class Orgs:
         now = self._clock.now()
         slug = new.slug or slug_of(new.name)
         async with self._database.transaction() as session:
-            if await OrganizationStore(self._database, session).founded_by(owner_id) >= self._settings.max_organizations:
+            if (
+                await OrganizationStore(self._database, session).founded_by(owner_id)
+                >= self._settings.max_organizations
+            ):
                 raise TooManyOrganizations(limit=self._settings.max_organizations)
             row = OrganizationRow(
                 id=ids.new("org"),
@@ -239,9 +244,7 @@ class Orgs:
             found = await OrganizationStore(self._database, session).of_person(user_id)
         return next((row.id for row, status in found if status == "active"), None)
 
-    async def membership(
-        self, user_id: str, org_id: str, team_id: str | None = None
-    ) -> Membership | None:
+    async def membership(self, user_id: str, org_id: str, team_id: str | None = None) -> Membership | None:
         """Tell how a person stands in an organization, and in a team of it; none for strangers."""
         async with self._database.reading() as session:
             store = MemberStore(self._database, session, org_id)

@@ -20,8 +20,11 @@ class Plans:
 
     def limits(self, row: OrganizationRow) -> Mapping[str, int | None]:
         """Give what holds for an organization: its plan's limits, then its own."""
-        plans: Mapping[str, Mapping[str, int | None]] = {**self._settings.plans}
-        return {**plans.get(row.plan, {}), **row.limits}
+        limits: dict[str, int | None] = {}
+        for plan, allowed in self._settings.plans.items():
+            if plan == row.plan:
+                limits.update(allowed)
+        return {**limits, **row.limits}
 
     async def take(
         self, resource: str, count: Callable[[], Awaitable[int]], *, org_id: str, adding: int = 1

@@ -120,9 +120,7 @@ class Teams:
             store = MemberStore(self._database, session, org_id)
             await self._led(store, team_id, TEAM)
             await self._rbac.require_conferrable(new.role, team_id)
-            return await self._shown(
-                await self.join(team_id, new.user_id, new.role, org_id=org_id)
-            )
+            return await self._shown(await self.join(team_id, new.user_id, new.role, org_id=org_id))
 
     async def update_member(self, team_id: str, user_id: str, changes: TeamMemberChanges) -> TeamMember:
         """Give somebody another role in a team. You must hold what it gives, and what they had."""

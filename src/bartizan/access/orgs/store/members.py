@@ -100,9 +100,7 @@ class MemberStore(Walled):
 
     async def pending_for(self, email: str, now: datetime) -> Sequence[InvitationRow]:
         with self._wall():
-            return (
-                await self._session.scalars(self._pending(now).where(InvitationRow.email == email))
-            ).all()
+            return (await self._session.scalars(self._pending(now).where(InvitationRow.email == email))).all()
 
     async def count_pending(self, now: datetime) -> int:
         query = select(func.count()).select_from(self._pending(now).subquery())

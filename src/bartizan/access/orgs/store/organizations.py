@@ -103,4 +103,3 @@ class OrganizationStore(Walled):
                 if "org_id" in table.c and not table.name.startswith(_KEPT):
                     await self._session.execute(delete(table).where(table.c.org_id == self._org_id))
             await self._session.execute(delete(OrganizationRow).where(OrganizationRow.id == self._org_id))
-

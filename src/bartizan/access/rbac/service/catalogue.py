@@ -16,7 +16,15 @@ _OVERSIGHT = ("app:read", "orgs:read", "preferences:*", "identity:read", "audit:
 ORGANIZATION_PACKS: Mapping[str, tuple[str, ...]] = {
     "owner": ("*",),
     "admin": ("*", "!orgs:delete"),
-    "developer": (*_MEMBER, "identity:read", "events:read", "jobs:read", "webhooks:*", "flags:*", "usage:read"),
+    "developer": (
+        *_MEMBER,
+        "identity:read",
+        "events:read",
+        "jobs:read",
+        "webhooks:*",
+        "flags:*",
+        "usage:read",
+    ),
     "operator": (
         *_MEMBER,
         *("identity:read", "sessions:*", "audit:read", "events:read", "jobs:*", "email:*", "backups:*"),

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-
 from bartizan.access.rbac.errors import UnknownSubject
 from bartizan.access.rbac.store import RbacStore
 from bartizan.access.rbac.tables import WHOLE, AssignmentRow, GrantRow
@@ -74,7 +73,9 @@ class Decisions:
         name = self._catalogue.parse(permission)
         org_id = current.org_id
         conferring = {role for role, held in (await self._ledger.known(org_id)).items() if name in held}
-        in_team = {role for role, held in (await self._ledger.known(org_id, team=True)).items() if name in held}
+        in_team = {
+            role for role, held in (await self._ledger.known(org_id, team=True)).items() if name in held
+        }
         after = decode(cursor)[0] if cursor else ""
         async with self._database.reading() as session:
             store = RbacStore(self._database, session, org_id)
@@ -84,7 +85,9 @@ class Decisions:
             reasons = via.setdefault(user_id, [])
             if role in (in_team if team_id else conferring):
                 reasons.append(f"{role} of {team_id}" if team_id else role)
-        people = [Able(user_id=user, via=sorted(reasons) or ["grant"]) for user, reasons in sorted(via.items())]
+        people = [
+            Able(user_id=user, via=sorted(reasons) or ["grant"]) for user, reasons in sorted(via.items())
+        ]
         page, following = cut(people, limit, lambda able: [able.user_id])
         return Page(items=page, next=following)
 
@@ -110,7 +113,9 @@ class Decisions:
                 steps.append(_role_step(row, name, holds=name in holds, denied=denied))
             elif name in (await self._ledger.permissions_of(row.role, org_id, team=True) or ()):
                 text = f"as {row.role} of the team {row.team_id} it is allowed, but only inside that team"
-                steps.append(Reason(kind="team", text=text, role=row.role, team_id=row.team_id, decides=False))
+                steps.append(
+                    Reason(kind="team", text=text, role=row.role, team_id=row.team_id, decides=False)
+                )
         if not any(step.decides for step in steps):
             steps.append(Reason(kind="none", text="no role and no grant gives it", decides=True))
         return sorted(steps, key=lambda step: not step.decides)
@@ -141,5 +146,3 @@ def _role_step(row: AssignmentRow, name: str, *, holds: bool, denied: bool) -> R
         team_id=row.team_id or None,
         decides=holds and not denied,
     )
-
-

@@ -38,7 +38,7 @@ class require_permission:  # noqa: N801 - it is used like a function
         # A framework that looks for parameters finds none; one that looks for a coroutine function finds
         # it here and awaits what the call below gives back, so no thread is spent on looking at a set.
         self.__signature__ = inspect.Signature()
-        self.__call__ = self._waiting
+        vars(self)["__call__"] = self._waiting
 
     @overload
     def __call__(self, function: None = None) -> Any: ...

@@ -45,9 +45,11 @@ class Ledger:
 
     async def known(self, org_id: str, *, team: bool = False) -> dict[str, frozenset[str]]:
         """Give every role of an organization or team, and what it holds."""
-        built_in = {name: self._catalogue.pack(name, team=team) for name in self._catalogue.built_in(team=team)}
-        own = {} if team else await self.custom(org_id)
-        return {**{name: pack for name, pack in built_in.items() if pack is not None}, **own}
+        built_in = {
+            name: self._catalogue.pack(name, team=team) for name in self._catalogue.built_in(team=team)
+        }
+        known = {name: pack for name, pack in built_in.items() if pack is not None}
+        return known if team else {**known, **await self.custom(org_id)}
 
     def changed(self, org_id: str, user_id: str | None = None) -> None:
         """Forget a person or a whole organization, now and again once the change has committed.
@@ -79,7 +81,9 @@ class Ledger:
             exceptions = await store.exceptions(user_id)
             permissions = await self._union(org_id, held)
         permissions |= {name for name, allowed in exceptions if allowed} & self._catalogue.names()
-        return Effective(roles, frozenset(permissions - {name for name, allowed in exceptions if not allowed}))
+        return Effective(
+            roles, frozenset(permissions - {name for name, allowed in exceptions if not allowed})
+        )
 
     async def _union(self, org_id: str, held: Iterable[tuple[str, str]]) -> set[str]:
         permissions: set[str] = set()

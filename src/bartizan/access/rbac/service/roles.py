@@ -91,7 +91,7 @@ class Roles:
             org_id=current.org_id,
             name=new.name,
             description=new.description,
-            permissions=permissions,
+            permissions=list(permissions),
             created_at=now,
             updated_at=now,
         )
@@ -121,7 +121,7 @@ class Roles:
             if changes.description is not None:
                 row.description = changes.description
             if changes.permissions is not None:
-                row.permissions = self._parse(changes.permissions)
+                row.permissions = [*self._parse(changes.permissions)]
                 await self._authority.require(before.union(row.permissions) & self._catalogue.names())
             row.updated_at = self._clock.now()
             await store.save()
@@ -150,7 +150,7 @@ class Roles:
             await self._events.announce(RoleDeleted(role_id=row.id, role=row.name))
             self._ledger.changed(current.org_id)
 
-    def _parse(self, names: Sequence[str]) -> "list[str]":
+    def _parse(self, names: Sequence[str]) -> Sequence[str]:
         return sorted({self._catalogue.parse(name) for name in names})
 
     def _built_in(self, name: str, *, team: bool = False) -> Role:

@@ -37,8 +37,9 @@ def owned(column: Any, *, unless: str | None = None) -> Rule:
     """Make the rule that a resource's owner is the caller; ``column`` is a mapped attribute or a name."""
     name: str = getattr(column, "key", column)
     return Rule(
-        holds=lambda caller, resource: caller.user_id is not None
-        and getattr(resource, name, None) == caller.user_id,
+        holds=lambda caller, resource: (
+            caller.user_id is not None and getattr(resource, name, None) == caller.user_id
+        ),
         where=None if isinstance(column, str) else lambda caller: column == (caller.user_id or ""),
         unless=unless,
     )
