@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -12,6 +12,9 @@ V = TypeVar("V")
 
 class Clock:
     """The machine's clock."""
+
+    steered: ClassVar[bool] = False
+    """Whether a test moves it. What goes by the database's clock otherwise then goes by this one."""
 
     def now(self) -> datetime:
         """Tell the time, aware and in UTC."""
@@ -24,6 +27,8 @@ class Clock:
 
 class ManualClock(Clock):
     """A clock that moves only when told to."""
+
+    steered = True
 
     def __init__(self, start: datetime | None = None) -> None:
         """Start at ``start``, or at the present second."""

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -141,21 +141,30 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
         return str(value)
     if isinstance(value, Enum):
         return plain(value.value)
-    if isinstance(value, Mapping):
-        pairs: Mapping[Any, Any] = value
-        return {str(key): plain(inner) for key, inner in pairs.items()}
-    if isinstance(value, AbstractSet):
-        members: AbstractSet[Any] = value
-        return sorted((plain(inner) for inner in members), key=str)
-    if isinstance(value, list | tuple):
-        items: Sequence[Any] = value
-        return [plain(inner) for inner in items]
+    if _is_mapping(value):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if _is_set(value):
+        return sorted((plain(inner) for inner in value), key=str)
+    if _is_sequence(value):
+        return [plain(inner) for inner in value]
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     message = f"A {type(value).__name__} cannot be part of an event."
     raise TypeError(message)
+
+
+def _is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping)
+
+
+def _is_set(value: Any) -> TypeGuard[AbstractSet[Any]]:
+    return isinstance(value, AbstractSet)
+
+
+def _is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, list | tuple)
 
 
 def _cloudevent(event: Envelope | RecordedEvent) -> dict[str, Any]:
