@@ -12,7 +12,7 @@ from bartizan.access.orgs import (
 from bartizan.access.rbac import CannotConfer, LastOwner
 from bartizan.foundation.context import PermissionMissing, current
 
-from .conftest import Floor
+from tests.harness.access import Floor
 
 
 @pytest.mark.feature("TEN-03")
