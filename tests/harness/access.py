@@ -1,10 +1,12 @@
 """Rooms of the access floor, built on a real database, and people to try them with."""
 
+import hmac
 import itertools
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bartizan.access.api_keys import ApiKeys
 from bartizan.access.orgs import NewOrganization, Orgs, OrgsSettings
 from bartizan.access.rbac import Rbac
 from bartizan.backbone.events import Envelope, Events
@@ -81,6 +83,13 @@ class Town:
         del self.registered[user_id]
 
 
+class Pepper:
+    """A server's secret."""
+
+    def mac(self, purpose: str, data: bytes) -> bytes:
+        return hmac.digest(b"pepper" + purpose.encode(), data, "sha256")
+
+
 @dataclass
 class Floor:
     """The access floor as far as these tests need it."""
@@ -90,6 +99,7 @@ class Floor:
     town: Town
     rbac: Rbac
     orgs: Orgs
+    api_keys: ApiKeys
     clock: ManualClock
     told: list[Envelope] = field(default_factory=list)
     names: Iterator[int] = field(default_factory=itertools.count)
@@ -143,6 +153,7 @@ def build(database: Database, clock: ManualClock, settings: OrgsSettings | None 
     town = Town(database, events)
     rbac = Rbac(database, events, clock=clock)
     orgs = Orgs(database, events, rbac=rbac, people=town, post=town, clock=clock, settings=settings)
-    floor = Floor(database, events, town, rbac, orgs, clock)
+    keys = ApiKeys(database, events, rbac=rbac, orgs=orgs, keyring=Pepper(), clock=clock)
+    floor = Floor(database, events, town, rbac, orgs, keys, clock)
     events.listen("*", floor.told.append)
     return floor

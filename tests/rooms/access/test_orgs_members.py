@@ -1,17 +1,12 @@
-import asyncio
 
 import pytest
 
 from bartizan.access.orgs import (
-    AlreadyAMember,
     MemberChanges,
     NewMember,
     UnknownMember,
-    UnknownPerson,
 )
-from bartizan.access.rbac import CannotConfer, LastOwner
-from bartizan.foundation.context import PermissionMissing, current
-
+from bartizan.foundation.context import current
 from tests.harness.access import Floor
 
 

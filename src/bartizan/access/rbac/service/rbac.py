@@ -123,9 +123,9 @@ class Rbac:
         """
         return await self._ledger.effective(user_id, org_id, team_id)
 
-    async def permissions_of(self, role: str, org_id: str) -> frozenset[str] | None:
-        """Give what a role of the organization holds; none when there is no such role."""
-        return await self._ledger.permissions_of(role_name(role), org_id)
+    async def permissions_of(self, role: str, org_id: str, *, team: bool = False) -> frozenset[str] | None:
+        """Give what a role of an organization or of its teams holds; none when there is no such role."""
+        return await self._ledger.permissions_of(role_name(role), org_id, team=team)
 
     async def explain(
         self, user_id: UserId, permission: PermissionName, team_id: TeamId | None = None
