@@ -81,6 +81,12 @@ class Database:
         async with self._sessions() as session:
             yield session
 
+    @property
+    def in_transaction(self) -> bool:
+        """Tell whether this task has a transaction open: what it reads may never be committed."""
+        opened = self._open.get()
+        return opened is not None and opened.task is asyncio.current_task()
+
     def before_commit(self, hook: Hook) -> None:
         """Run ``hook`` inside this task's open transaction, as its last act."""
         self._current().before.append(hook)
