@@ -38,7 +38,9 @@ class Console:
         if path.startswith(_STATIC):
             answer = self._pages.assets.serve(path.removeprefix(_STATIC))
         elif request.method not in _METHODS:
-            answer = PlainTextResponse("Pages are read by GET and sent by POST.", 405, {"allow": "GET, HEAD, POST"})
+            answer = PlainTextResponse(
+                "Pages are read by GET and sent by POST.", 405, {"allow": "GET, HEAD, POST"}
+            )
         else:
             visit = Visit(self._pages, request, path)
             answer = await self._answer(visit)

@@ -112,7 +112,9 @@ async def read(request: Request) -> Form:
         if len(body) > _MOST_BYTES:
             raise UnreadableForm
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
+        pairs = parse_qsl(
+            body.decode("ascii"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict"
+        )
     except ValueError as error:
         raise UnreadableForm from error
     form = Form()

@@ -87,7 +87,9 @@ async def show(visit: Visit, which: str = "", *, issued: Any = None) -> Response
         key_fields=_KEY,
         issued=issued,
         sessions=(await house.sessions.list()).items,
-        keys=(await house.api_keys.list()).items if caller.org_id and current.allows("api_keys:read") else None,
+        keys=(await house.api_keys.list()).items
+        if caller.org_id and current.allows("api_keys:read")
+        else None,
         organizations=organizations,
         organization=next((one for one in organizations if one.id == caller.org_id), None),
     )
@@ -103,7 +105,8 @@ async def save_profile(visit: Visit) -> Response:
     if visit.form.check(_PROFILE):
         try:
             changes = ProfileChanges(
-                full_name=visit.form["full_name"].strip() or None, username=visit.form["username"].strip() or None
+                full_name=visit.form["full_name"].strip() or None,
+                username=visit.form["username"].strip() or None,
             )
             await visit.house.identity.update_me(changes)
         except (Refusal, ValidationError) as error:
@@ -159,7 +162,9 @@ async def revoke_key(visit: Visit) -> Response:
 async def _told(visit: Visit, which: str, fields: Sequence[Field]) -> Response:
     """Go back to the account, or show what was wrong; ``fields`` are those of the form."""
     if visit.form.failed:
-        visit.form.values = {name: value for name, value in visit.form.values.items() if name in _names(fields)}
+        visit.form.values = {
+            name: value for name, value in visit.form.values.items() if name in _names(fields)
+        }
         return await show(visit, which)
     return visit.go(visit.url("/account", told=which))
 

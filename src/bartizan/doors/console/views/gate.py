@@ -82,9 +82,7 @@ _TOLD = {
     "verified": "Your e-mail address is confirmed. Sign in to go on.",
     "out": "You are signed out.",
 }
-_CHECK_MAIL = (
-    "We sent a mail to {email}. Follow its link to go on. If the address has an account already, the mail says so."
-)
+_CHECK_MAIL = "We sent a mail to {email}. Follow its link to go on. If the address has an account already, the mail says so."
 
 
 async def root(visit: Visit) -> Response:

@@ -50,7 +50,9 @@ class Gate:
             "action": visit.url(self.path),
             "links": [(text, visit.url(path)) for text, path in self.links],
         }
-        return await plain(visit, _UNPROCESSABLE if form.failed else 200, **(context | {"form": form} | words))
+        return await plain(
+            visit, _UNPROCESSABLE if form.failed else 200, **(context | {"form": form} | words)
+        )
 
     def checked(self, visit: Visit) -> Form | None:
         """Look at what was sent; none when something is missing or too long."""
@@ -86,7 +88,12 @@ async def refused(visit: Visit, error: BartizanError, status: int) -> Response:
         return await plain(visit, status, title=title, help=text, go=home, out=True, reference=reference)
     if isinstance(error, NotFound):
         return await plain(
-            visit, status, title="There is no such page", help="The address may be old.", go=home, reference=reference
+            visit,
+            status,
+            title="There is no such page",
+            help="The address may be old.",
+            go=home,
+            reference=reference,
         )
     if isinstance(error, Fault):
         text = "Something on our side is not working. Nothing was changed. Try again in a minute."
