@@ -390,8 +390,10 @@ async def test_the_hosts_own_template_replaces_ours(
 @pytest.mark.parametrize(
     "source",
     [
-        "{% extends layout %}{% block subject %}x{% endblock %}"
-        "{% block body %}{{ ''.__class__.__mro__ }}{% endblock %}",
+        (
+            "{% extends layout %}{% block subject %}x{% endblock %}"
+            "{% block body %}{{ ''.__class__.__mro__ }}{% endblock %}"
+        ),
         "{% extends layout %}{% block body %}no subject{% endblock %}",
         "{% extends layout %}{% block subject %}x{% endblock %}{% block body %}<mj-nonsense",
         "{% block subject %}{{ 1/0 }}{% endblock %}",
