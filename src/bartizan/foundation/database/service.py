@@ -32,7 +32,11 @@ class Database:
     """
 
     def __init__(
-        self, url: str = "", settings: DatabaseSettings | None = None, *, production: bool = False
+        self,
+        url: str = "",
+        settings: DatabaseSettings | None = None,
+        *,
+        production: bool = False,
     ) -> None:
         """Open ``url``, or what the settings name. Nothing is connected before the first use."""
         self.settings = settings or DatabaseSettings()
