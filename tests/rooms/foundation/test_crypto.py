@@ -269,13 +269,18 @@ async def test_a_key_of_a_transaction_that_failed_is_not_remembered(signing: Sig
     class Stop(Exception):
         pass
 
-    with pytest.raises(Stop):
+    made: list[str] = []
+
+    async def fail() -> None:
         async with signing._database.transaction():
-            lost = await signing.sign({}, typ="t")
-            await signing.verify(lost, typ="t")
+            made.append(await signing.sign({}, typ="t"))
+            await signing.verify(made[0], typ="t")
             raise Stop
+
+    with pytest.raises(Stop):
+        await fail()
     with pytest.raises(BadToken):
-        await signing.verify(lost, typ="t")
+        await signing.verify(made[0], typ="t")
     token = await signing.sign({}, typ="t")
     await replica(signing).verify(token, typ="t")
 

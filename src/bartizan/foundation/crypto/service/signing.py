@@ -24,6 +24,8 @@ _LONGEST_HEADER = 512
 _FRESH = 5.0
 """Seconds for which a replica trusts what it read of the keys."""
 _ALGORITHM = "ES256"
+_LAST_TIME = 2**53
+"""What JavaScript and JSON count up to without loss."""
 _TIMES = ("exp", "iat", "nbf")
 
 
@@ -227,7 +229,8 @@ class SigningKeys:
 
     def _check(self, claims: Mapping[str, Any], now: int, audience: str) -> None:
         """Check every claim, and its type: RFC 7519 does not say what to do with a list or a text."""
-        if any(type(claims.get(name)) is not int for name in _TIMES):
+        times = [claims.get(name) for name in _TIMES]
+        if not all(type(time) is int and 0 <= time < _LAST_TIME for time in times):
             raise BadToken
         if claims.get("iss") != self._issuer or claims.get("aud") != audience:
             raise BadToken

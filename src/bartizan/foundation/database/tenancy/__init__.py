@@ -1,0 +1,1 @@
+"""The two walls between organizations."""
