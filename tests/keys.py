@@ -2,11 +2,13 @@
 
 from bartizan.foundation.crypto import Keyring
 
+OLD, NEW = "an old secret key of a test, long enough", "the next secret key of a test, long enough"
+
 
 def keyring() -> Keyring:
-    return Keyring()
+    return Keyring([OLD])
 
 
-def newer(old: Keyring) -> tuple[Keyring, Keyring]:
+def newer() -> tuple[Keyring, Keyring]:
     """Give a keyring with a new key that still opens the old, and one with the new key alone."""
-    raise NotImplementedError
+    return Keyring([NEW, OLD]), Keyring([NEW])

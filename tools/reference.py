@@ -101,7 +101,7 @@ def default(info: FieldInfo) -> str:
     """Write a default as an operator would."""
     if info.is_required():
         return "*required*"
-    value = info.get_default(call_default_factory=True, validated_data={})
+    value = info.get_default(call_default_factory=True)
     if isinstance(value, SecretStr):
         return ""
     if value is None or value in ((), [], {}, ""):

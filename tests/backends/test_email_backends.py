@@ -40,10 +40,11 @@ from bartizan.foundation import ids
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import Caller, current
 from bartizan.foundation.database import Database
-
 from tests.keys import keyring
 
-pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS", "ignore::ResourceWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Requiring AUTH while not requiring TLS", "ignore::ResourceWarning"
+)
 
 
 class Inbox:
@@ -73,7 +74,9 @@ class Inbox:
         return "250 taken"
 
 
-def _authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+def _authenticate(
+    server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
+) -> AuthResult:
     good = isinstance(data, LoginPassword) and (data.login, data.password) == (b"acme", b"hunter2")
     return AuthResult(success=good, handled=False, auth_data=data)
 
@@ -177,9 +180,13 @@ def mail(to: str = "jo@globex.example", **more: Any) -> Outgoing:
 
 @pytest.mark.feature("MAIL-01", "MAIL-02")
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
-async def test_smtp_sends_over_tls_and_signs_in(inbox: Inbox, start: Start, certificate: Path, tls: str) -> None:
+async def test_smtp_sends_over_tls_and_signs_in(
+    inbox: Inbox, start: Start, certificate: Path, tls: str
+) -> None:
     port = start(tls=tls)
-    report = Attachment(filename="Bericht März.pdf", content=bytes(range(256)), content_type="application/pdf")
+    report = Attachment(
+        filename="Bericht März.pdf", content=bytes(range(256)), content_type="application/pdf"
+    )
     outgoing = mail(attachments=[report])
     receipt = await provider(settings(port, certificate, tls=tls)).send(outgoing)
     [got] = inbox.mails
@@ -192,7 +199,10 @@ async def test_smtp_sends_over_tls_and_signs_in(inbox: Inbox, start: Start, cert
     text, html = got.get_body(("plain",)), got.get_body(("html",))
     assert text is not None
     assert html is not None
-    assert (text.get_content().replace("\r\n", "\n"), html.get_content().strip()) == (outgoing.text, outgoing.html)
+    assert (text.get_content().replace("\r\n", "\n"), html.get_content().strip()) == (
+        outgoing.text,
+        outgoing.html,
+    )
     [attached] = got.iter_attachments()
     assert (attached.get_filename(), attached.get_content()) == (report.filename, report.content)
 
@@ -223,7 +233,9 @@ async def test_a_wrong_password_delays_and_does_not_lose(start: Start, certifica
     assert "wrong" not in str(refused.value)
 
 
-async def test_a_server_that_nobody_vouches_for_gets_nothing(inbox: Inbox, start: Start, certificate: Path) -> None:
+async def test_a_server_that_nobody_vouches_for_gets_nothing(
+    inbox: Inbox, start: Start, certificate: Path
+) -> None:
     port = start()
     for distrusting in (
         settings(port, certificate, ca_file=None),
@@ -310,7 +322,12 @@ async def test_the_console_prints_what_the_reader_needs() -> None:
     report = Attachment(filename="report.pdf", content=b"x" * 2048)
     await box.send_batch([mail(attachments=[report])])
     printed = stream.getvalue()
-    for part in ("jo@globex.example", "set a new password", "https://acme.example/reset", "[report.pdf, 2,048 bytes]"):
+    for part in (
+        "jo@globex.example",
+        "set a new password",
+        "https://acme.example/reset",
+        "[report.pdf, 2,048 bytes]",
+    ):
         assert part in printed
     assert await box.get_status("x") is None
     assert isinstance(provider(EmailSettings()), ConsoleProvider)
@@ -329,7 +346,7 @@ async def test_mail_waits_out_a_server_that_is_down(
         jobs,
         keyring(),
         Preferences(database, events, clock=clock),
-        smtp,
+        settings=smtp,
         provider=provider(smtp),
         clock=clock,
     )

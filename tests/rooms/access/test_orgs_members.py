@@ -1,4 +1,3 @@
-
 import pytest
 
 from bartizan.access.orgs import (

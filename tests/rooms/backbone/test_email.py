@@ -36,7 +36,6 @@ from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import Caller, OperatorsOnly, PermissionMissing, current
 from bartizan.foundation.database import Database
 from bartizan.foundation.errors import BartizanError, Invalid
-
 from tests.keys import keyring, newer
 
 ACME, GLOBEX = ids.new("org"), ids.new("org")
@@ -87,7 +86,7 @@ class Post:
             self.jobs,
             self.keyring,
             self.preferences,
-            EmailSettings(sender="Acme <no-reply@acme.example>", product="Acme", **settings),
+            settings=EmailSettings(sender="Acme <no-reply@acme.example>", product="Acme", **settings),
             provider=self.box,
             clock=clock,
         )
@@ -111,7 +110,9 @@ async def client(post: Post) -> AsyncGenerator[AsyncClient]:
 
 @pytest.mark.feature("MAIL-03", "MAIL-04")
 async def test_a_mail_is_queued_and_then_sent_with_text_and_html(post: Post) -> None:
-    message_id = await post.email.send(to="jo@acme.example", template="reset_password", data={"url": LINK}, org_id=ACME)
+    message_id = await post.email.send(
+        to="jo@acme.example", template="reset_password", data={"url": LINK}, org_id=ACME
+    )
     with current.acting_as(ADMIN):
         assert (await post.email.get_status(message_id)).status == "queued"
     assert post.box.mails == []
@@ -143,7 +144,9 @@ async def test_a_mail_exists_exactly_if_the_change_it_is_about_does(post: Post) 
 @pytest.mark.feature("MAIL-04")
 async def test_a_delay_is_tried_again_until_it_works(post: Post) -> None:
     post.box.refusals = [DeliveryDelayed("451 come back"), DeliveryDelayed("no answer")]
-    message_id = await post.email.send(to="jo@acme.example", template="verify_email", data={"url": LINK}, org_id=ACME)
+    message_id = await post.email.send(
+        to="jo@acme.example", template="verify_email", data={"url": LINK}, org_id=ACME
+    )
     await post.work()
     with current.acting_as(ADMIN):
         told = await post.email.get_status(message_id)
@@ -160,21 +163,29 @@ async def test_a_refusal_for_good_is_not_tried_again_and_says_why(post: Post) ->
     heard: list[Envelope] = []
     post.events.listen("email.failed", heard.append)
     post.box.refusals = [DeliveryRefused("550 no such person")]
-    message_id = await post.email.send(to="jo@acme.example", template="verify_email", data={"url": LINK}, org_id=ACME)
+    message_id = await post.email.send(
+        to="jo@acme.example", template="verify_email", data={"url": LINK}, org_id=ACME
+    )
     await post.work()
     post.clock.advance(90_000)
     await post.work()
     with current.acting_as(ADMIN):
         told = await post.email.get_status(message_id)
     assert (told.status, told.last_error, post.box.mails) == ("bounced", "550 no such person", [])
-    assert [(e.tenant_id, e.data["message_id"], e.data["status"]) for e in heard] == [(ACME, message_id, "bounced")]
+    assert [(e.tenant_id, e.data["message_id"], e.data["status"]) for e in heard] == [
+        (ACME, message_id, "bounced")
+    ]
 
 
 @pytest.mark.feature("MAIL-04")
-async def test_what_was_given_up_can_be_sent_by_retrying_its_job(database: Database, clock: ManualClock) -> None:
+async def test_what_was_given_up_can_be_sent_by_retrying_its_job(
+    database: Database, clock: ManualClock
+) -> None:
     post = Post(database, clock, attempts=2)
     post.box.refusals = [DeliveryDelayed("down"), DeliveryDelayed("down")]
-    message_id = await post.email.send(to="jo@acme.example", template="verify_email", data={"url": LINK}, org_id=ACME)
+    message_id = await post.email.send(
+        to="jo@acme.example", template="verify_email", data={"url": LINK}, org_id=ACME
+    )
     for _ in range(3):
         await post.work()
         clock.advance(7200)
@@ -214,7 +225,9 @@ async def test_links_are_read_neither_in_the_database_nor_in_lists_nor_in_logs(
 
 
 async def test_another_organization_sees_no_mail(post: Post) -> None:
-    message_id = await post.email.send(to="jo@acme.example", template="verify_email", data={"url": LINK}, org_id=ACME)
+    message_id = await post.email.send(
+        to="jo@acme.example", template="verify_email", data={"url": LINK}, org_id=ACME
+    )
     with current.acting_as(NEIGHBOUR):
         assert (await post.email.list()).items == []
         with pytest.raises(UnknownEmail):
@@ -227,7 +240,9 @@ async def test_another_organization_sees_no_mail(post: Post) -> None:
 
 async def test_an_operator_sees_everybodys_and_the_platforms(post: Post) -> None:
     mine = await post.email.send(to="jo@acme.example", template="verify_email", data={"url": LINK})
-    theirs = await post.email.send(to="al@globex.example", template="verify_email", data={"url": LINK}, org_id=GLOBEX)
+    theirs = await post.email.send(
+        to="al@globex.example", template="verify_email", data={"url": LINK}, org_id=GLOBEX
+    )
     with current.acting_as(OPERATOR):
         page = await post.email.list(limit=1, everywhere=True)
         assert [item.id for item in page.items] == [theirs]
@@ -277,7 +292,12 @@ TEMPLATES: dict[str, dict[str, Any]] = {
     "new_sign_in": {"at": "10:00 UTC", "ip": "203.0.113.9", "device": "Firefox on Linux", "url": LINK},
     "invitation": {"url": LINK, "organization": "Acme", "role": "admin", "expires": "Friday"},
     "first_owner": {"url": LINK},
-    "notice": {"title": "Export ready", "lines": ["It is ready.", "It stays a week."], "action": "Open", "url": LINK},
+    "notice": {
+        "title": "Export ready",
+        "lines": ["It is ready.", "It stays a week."],
+        "action": "Open",
+        "url": LINK,
+    },
 }
 
 
@@ -298,13 +318,17 @@ async def test_every_template_gives_a_subject_text_and_html(post: Post, template
 
 
 @pytest.mark.feature("MAIL-03")
-@pytest.mark.parametrize("template", ["verify_email", "reset_password", "invitation", "first_owner", "notice"])
+@pytest.mark.parametrize(
+    "template", ["verify_email", "reset_password", "invitation", "first_owner", "notice"]
+)
 async def test_data_that_a_template_needs_is_missed_at_once(post: Post, template: str) -> None:
     with pytest.raises(BrokenTemplate):
         await post.email.send(to="jo@acme.example", template=template, data={})
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "https://x.example/\nBcc: y", "ftp://x", ""])
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,x", "https://x.example/\nBcc: y", "ftp://x", ""]
+)
 async def test_only_web_addresses_become_links(post: Post, url: str) -> None:
     with pytest.raises(BrokenTemplate):
         await post.email.send(to="jo@acme.example", template="verify_email", data={"url": url})
@@ -330,14 +354,18 @@ async def test_what_people_typed_cannot_become_markup_or_files(post: Post, tmp_p
         assert bad not in mail.html
 
 
-@pytest.mark.parametrize("name", ["../secrets", "/etc/passwd", "verify_email.jinja", "_html", "no_such", "Verify", ""])
+@pytest.mark.parametrize(
+    "name", ["../secrets", "/etc/passwd", "verify_email.jinja", "_html", "no_such", "Verify", ""]
+)
 async def test_no_other_file_is_taken_for_a_template(post: Post, name: str) -> None:
     with pytest.raises(UnknownTemplate):
         await post.email.send(to="jo@acme.example", template=name)
 
 
 @pytest.mark.feature("MAIL-03")
-async def test_the_hosts_own_template_replaces_ours(database: Database, clock: ManualClock, tmp_path: Path) -> None:
+async def test_the_hosts_own_template_replaces_ours(
+    database: Database, clock: ManualClock, tmp_path: Path
+) -> None:
     (tmp_path / "verify_email.jinja").write_text(
         "{% extends layout %}{% block subject %}Hallo {{ name }}{% endblock %}"
         "{% block body %}{{ ui.p('Willkommen, ' ~ name) }}{{ ui.button('Los', url) }}{% endblock %}"
@@ -346,7 +374,11 @@ async def test_the_hosts_own_template_replaces_ours(database: Database, clock: M
     await post.email.send(to="jo@x.example", template="verify_email", data={"url": LINK, "name": "Jo"})
     await post.work()
     [mail] = post.box.mails
-    assert (mail.subject, "Willkommen, Jo" in mail.text, "Willkommen, Jo" in mail.html) == ("Hallo Jo", True, True)
+    assert (mail.subject, "Willkommen, Jo" in mail.text, "Willkommen, Jo" in mail.html) == (
+        "Hallo Jo",
+        True,
+        True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -384,12 +416,13 @@ async def test_a_template_that_breaks_later_fails_for_good(
     assert (told.status, later.box.mails) == ("failed", [])
 
 
-async def test_a_mail_sealed_with_a_lost_key_fails_with_a_reason(database: Database, clock: ManualClock) -> None:
-    old = keyring()
-    message_id = await Post(database, clock, keyring=old).email.send(
+async def test_a_mail_sealed_with_a_lost_key_fails_with_a_reason(
+    database: Database, clock: ManualClock
+) -> None:
+    message_id = await Post(database, clock).email.send(
         to="jo@x.example", template="verify_email", data={"url": LINK}, org_id=ACME
     )
-    later = Post(database, clock, keyring=newer(old)[1])
+    later = Post(database, clock, keyring=newer()[1])
     await later.work()
     with current.acting_as(ADMIN):
         told = await later.email.get_status(message_id)
@@ -438,9 +471,14 @@ async def test_a_domain_in_any_script_is_written_in_ascii(post: Post) -> None:
 
 @pytest.mark.feature("MAIL-01")
 async def test_attachments_travel_sealed_and_arrive_whole(post: Post) -> None:
-    report = Attachment(filename="Bericht März.pdf", content=bytes(range(256)), content_type="application/pdf")
+    report = Attachment(
+        filename="Bericht März.pdf", content=bytes(range(256)), content_type="application/pdf"
+    )
     await post.email.send(
-        to="jo@acme.example", template="notice", data={"title": "Report", "lines": ["Here."]}, attachments=[report]
+        to="jo@acme.example",
+        template="notice",
+        data={"title": "Report", "lines": ["Here."]},
+        attachments=[report],
     )
     await post.work()
     assert post.box.mails[0].attachments == [report]
@@ -476,10 +514,14 @@ async def test_a_line_break_in_data_does_not_reach_the_subject(post: Post) -> No
 
 
 async def test_old_records_are_purged_and_waiting_mail_is_not(post: Post) -> None:
-    done = await post.email.send(to="a@acme.example", template="verify_email", data={"url": LINK}, org_id=ACME)
+    done = await post.email.send(
+        to="a@acme.example", template="verify_email", data={"url": LINK}, org_id=ACME
+    )
     await post.work()
     post.box.refusals = [DeliveryDelayed("down")] * 50
-    waiting = await post.email.send(to="b@acme.example", template="verify_email", data={"url": LINK}, org_id=ACME)
+    waiting = await post.email.send(
+        to="b@acme.example", template="verify_email", data={"url": LINK}, org_id=ACME
+    )
     post.clock.advance(31 * 86_400)
     await post.jobs.enqueue("email.purge")
     await post.work()

@@ -120,7 +120,9 @@ async def test_a_change_holds_at_once_here_and_within_five_seconds_elsewhere(
         assert await elsewhere.get_effective("list.size") == 60
 
 
-async def test_a_change_that_is_rolled_back_leaves_nothing_behind(preferences: Preferences, database: Database) -> None:
+async def test_a_change_that_is_rolled_back_leaves_nothing_behind(
+    preferences: Preferences, database: Database
+) -> None:
     with current.acting_as(ADMIN):
         assert await preferences.get_effective("list.size") == 20
         with pytest.raises(RuntimeError, match="undo"):
@@ -258,8 +260,14 @@ async def test_over_http_one_sets_reads_and_unsets(client: AsyncClient) -> None:
         answer = await client.put("/preferences/list.size?level=organization", json={"value": 40})
         assert (answer.status_code, answer.json()["level"]) == (200, "organization")
         listed = (await client.get("/preferences")).json()
-        assert [(p["key"], p["value"]) for p in listed] == [("keep.days", 30), ("list.size", 40), ("me.nickname", "")]
+        assert [(p["key"], p["value"]) for p in listed] == [
+            ("keep.days", 30),
+            ("list.size", 40),
+            ("me.nickname", ""),
+        ]
         assert (await client.get("/preferences/list.size")).json()["value"] == 40
         assert (await client.delete("/preferences/list.size?level=organization")).status_code == 204
         assert (await client.get("/preferences/list.size")).json()["level"] is None
-        assert (await client.put("/preferences/list.size?level=nowhere", json={"value": 1})).status_code == 422
+        assert (
+            await client.put("/preferences/list.size?level=nowhere", json={"value": 1})
+        ).status_code == 422

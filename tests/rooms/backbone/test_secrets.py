@@ -26,7 +26,6 @@ from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import Caller, OperatorsOnly, PermissionMissing, current
 from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.database import Database
-
 from tests.keys import keyring, newer
 
 ACME, GLOBEX = ids.new("org"), ids.new("org")
@@ -72,7 +71,12 @@ def other(value: str) -> SecretRotation:
 async def test_code_reads_what_was_stored(secrets: Secrets, clock: ManualClock) -> None:
     with current.acting_as(ADMIN):
         made = await secrets.create(new(description="Payments"))
-        assert (made.name, made.version, made.description, made.set_by) == ("stripe.key", 1, "Payments", ADMIN.id)
+        assert (made.name, made.version, made.description, made.set_by) == (
+            "stripe.key",
+            1,
+            "Payments",
+            ADMIN.id,
+        )
         assert made.created_at == made.set_at == clock.now()
     with current.acting_as(MEMBER):
         assert await secrets.get("stripe.key") == "hunter2"
@@ -186,7 +190,9 @@ async def test_a_strange_name_is_refused(secrets: Secrets, name: str) -> None:
         await secrets.get(name)
 
 
-async def test_every_reading_and_change_is_announced_without_the_value(secrets: Secrets, events: Events) -> None:
+async def test_every_reading_and_change_is_announced_without_the_value(
+    secrets: Secrets, events: Events
+) -> None:
     heard: list[Envelope] = []
     events.listen("*", heard.append)
     with current.acting_as(ADMIN):
@@ -230,7 +236,7 @@ async def test_a_seal_moved_to_another_name_does_not_open(secrets: Secrets, data
 
 
 async def test_sealing_anew_survives_the_loss_of_the_old_key(
-    secrets: Secrets, database: Database, events: Events, keys: Keyring, clock: ManualClock
+    secrets: Secrets, database: Database, events: Events, clock: ManualClock
 ) -> None:
     with current.acting_as(ADMIN):
         await secrets.create(new())
@@ -239,11 +245,16 @@ async def test_sealing_anew_survives_the_loss_of_the_old_key(
         await secrets.create(new(value="theirs"))
     with current.acting_as(OPERATOR):
         await secrets.create(new(value="platform"), platform=True)
-    both, only_new = newer(keys)
+    both, only_new = newer()
     with current.acting_as(ADMIN), pytest.raises(SecretUnreadable):
         await Secrets(database, events, only_new, clock=clock).get("stripe.key")
     with current.as_system():
         assert await Secrets(database, events, both, clock=clock).reseal() == 4
+        assert await Secrets(database, events, both, clock=clock).reseal() == 0
+        with pytest.raises(SecretUnreadable):
+            await Secrets(
+                database, events, Keyring(["another key altogether, long enough"]), clock=clock
+            ).reseal()
     after = Secrets(database, events, only_new, clock=clock)
     with current.acting_as(ADMIN):
         assert await after.get("stripe.key") == "second"

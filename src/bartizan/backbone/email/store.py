@@ -44,6 +44,6 @@ class EmailStore:
         )
         return len(result.all())
 
-    def _mine(self) -> Select[tuple[EmailMessageRow]]:
+    def _mine(self) -> Select[EmailMessageRow]:
         query = select(EmailMessageRow)
         return query if self._everywhere else query.where(EmailMessageRow.org_id == self._org_id)

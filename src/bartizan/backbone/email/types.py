@@ -37,7 +37,7 @@ class Outgoing:
     html: str
     reply_to: str | None = None
     attachments: Sequence[Attachment] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +78,8 @@ class Email(BaseModel):
     template: str
     recipient: str
     status: Status = Field(
-        description="`queued` until a server took it, `sent` since then; `bounced` when it was refused for good,"
-        " `failed` when it was given up. A failed one can be tried again: retry its job."
+        description="`queued` until a server took it, `sent` since then; `bounced` when it was refused for"
+        " good, `failed` when it was given up. Either can be tried again: retry its job."
     )
     attempts: int
     last_error: str | None = Field(description="Why the last attempt did not work.")

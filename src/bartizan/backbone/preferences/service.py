@@ -94,7 +94,7 @@ class Preferences:
         return [await self._effective(self._declared[key], where) for key in sorted(self._declared)]
 
     async def get(self, key: str, level: Level | None = None, owner_id: OwnerId = None) -> Effective:
-        """Tell how a preference holds for the caller, or, with a level, for a team, a person or the organization."""
+        """Tell how a preference holds for the caller or, by level, for others."""
         return await self._effective(self._known(key), _where_asked(level, owner_id))
 
     async def set(

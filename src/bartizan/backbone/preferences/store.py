@@ -80,5 +80,5 @@ class PreferenceStore:
         query = self._mine().where(PreferenceRow.owner_id == owner_id, PreferenceRow.key == key)
         return await self._session.scalar(query.with_for_update())
 
-    def _mine(self) -> Select[tuple[PreferenceRow]]:
+    def _mine(self) -> Select[PreferenceRow]:
         return select(PreferenceRow).where(PreferenceRow.org_id == self._org_id)

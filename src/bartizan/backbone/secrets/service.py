@@ -1,14 +1,13 @@
 """Rules of secrets."""
 
 import re
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bartizan.backbone.events import Events
 from bartizan.foundation import ids
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Permission, current
-from bartizan.foundation.crypto import Keyring
+from bartizan.foundation.crypto import CannotOpen, Keyring
 from bartizan.foundation.database import Database
 from bartizan.foundation.pages import Cursor, Limit, Page, cut, decode
 
@@ -134,10 +133,11 @@ class Secrets:
         return value.decode()
 
     async def reseal(self) -> int:
-        """Seal every stored version anew under the keyring's newest key; return how many.
+        """Put every stored version under the keyring's newest key; return how many were not yet.
 
         Run it after the key was rotated and before the old key is taken away. It goes in small
-        transactions and may be stopped and run again at any time.
+        transactions and may be stopped and run again at any time. Raises ``SecretUnreadable`` where no key
+        of the ring opens a version.
         """
         current.require_operator()
         every = EverySecret(self._database)
@@ -146,11 +146,11 @@ class Secrets:
             after = ""
             while batch := await every.batch(platform=platform, after=after, limit=_BATCH):
                 async with self._database.transaction() as session:
-                    for row_id, org_id, name, version, sealed in batch:
-                        value = self._open(org_id, name, version, sealed)
-                        new = self._keyring.seal(value, _label(org_id, name, version))
-                        await every.replace(session, row_id, platform=platform, old=sealed, new=new)
-                count += len(batch)
+                    for row_id, name, sealed in batch:
+                        if not self._keyring.current(sealed):
+                            new = self._rewrapped(name, sealed)
+                            await every.replace(session, row_id, platform=platform, old=sealed, new=new)
+                            count += 1
                 after = batch[-1][0]
         await self._events.announce(SecretsResealed(count=count), org_id=None)
         return count
@@ -166,10 +166,16 @@ class Secrets:
             "set_by": current.caller.id,
         }
 
+    def _rewrapped(self, name: str, sealed: bytes) -> bytes:
+        try:
+            return self._keyring.rewrap(sealed)
+        except CannotOpen as error:
+            raise SecretUnreadable(name=name) from error
+
     def _open(self, org_id: str | None, name: str, version: int, sealed: bytes) -> bytes:
         try:
             return self._keyring.open(sealed, _label(org_id, name, version))
-        except Exception as error:
+        except CannotOpen as error:
             raise SecretUnreadable(name=name, version=version) from error
 
 

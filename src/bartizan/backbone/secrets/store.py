@@ -79,29 +79,15 @@ class EverySecret:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def batch(
-        self, *, platform: bool, after: str, limit: int
-    ) -> Sequence[tuple[str, str | None, str, int, bytes]]:
-        """Read rows as (id, organization, name, version, sealed), by id."""
+    async def batch(self, *, platform: bool, after: str, limit: int) -> Sequence[tuple[str, str, bytes]]:
+        """Read rows as (id, name, sealed), by id."""
+        table: type[SecretRow | PlatformSecretRow] = PlatformSecretRow if platform else SecretRow
+        query = (
+            select(table.id, table.name, table.sealed).where(table.id > after).order_by(table.id).limit(limit)
+        )
         async with self._database.reading() as session:
-            if platform:
-                own = PlatformSecretRow
-                rows = await session.execute(
-                    select(own.id, own.name, own.version, own.sealed)
-                    .where(own.id > after)
-                    .order_by(own.id)
-                    .limit(limit)
-                )
-                return [(row.id, None, row.name, row.version, row.sealed) for row in rows]
             with self._database.across_organizations():
-                org = SecretRow
-                found = await session.execute(
-                    select(org.id, org.org_id, org.name, org.version, org.sealed)
-                    .where(org.id > after)
-                    .order_by(org.id)
-                    .limit(limit)
-                )
-                return [(row.id, row.org_id, row.name, row.version, row.sealed) for row in found]
+                return [(row.id, row.name, row.sealed) for row in await session.execute(query)]
 
     async def replace(
         self, session: AsyncSession, row_id: str, *, platform: bool, old: bytes, new: bytes

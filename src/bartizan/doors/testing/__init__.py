@@ -4,7 +4,7 @@
 ``bz`` a started house, ``cast`` makes organizations and people in it and clients that act as them.
 """
 
-from .cast import Cast, Person
+from .cast import Cast, Person, anyone, browser, program
 from .fixtures import bartizan_settings, bz, cast
 
-__all__ = ["Cast", "Person", "bartizan_settings", "bz", "cast"]
+__all__ = ["Cast", "Person", "anyone", "bartizan_settings", "browser", "bz", "cast", "program"]

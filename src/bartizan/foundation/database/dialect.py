@@ -15,6 +15,21 @@ from sqlalchemy.util.concurrency import in_greenlet
 _MUST_AWAIT = sqlalchemy.__version__.startswith("2.0.")
 
 
+class InlineCursor(sqlite3.Cursor):
+    """A cursor as SQLAlchemy's asyncio face wants it."""
+
+    async def _async_soft_close(self) -> None:
+        """Keep the rows that are still to be read: they cost nothing, and no await."""
+
+
+class InlineConnection(sqlite3.Connection):
+    """A connection that gives such cursors."""
+
+    def cursor(self, factory: Any = InlineCursor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Open a cursor."""
+        return super().cursor(factory)
+
+
 class InlineSQLite(SQLiteDialect_pysqlite):
     """``sqlite+inline://``: SQLAlchemy's asyncio API over the standard library's driver.
 
@@ -29,6 +44,10 @@ class InlineSQLite(SQLiteDialect_pysqlite):
     def get_pool_class(cls, url: URL) -> type[pool.Pool]:  # noqa: ARG003 - SQLAlchemy's signature
         """Pool connections the asyncio way."""
         return pool.AsyncAdaptedQueuePool
+
+    def connect(self, *args: Any, **kwargs: Any) -> Any:
+        """Open a connection."""
+        return super().connect(*args, factory=InlineConnection, **kwargs)
 
     def get_driver_connection(self, connection: Any) -> Any:
         """Hand out the driver's own connection."""

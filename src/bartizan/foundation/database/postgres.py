@@ -86,7 +86,6 @@ class Postgres:
         )
         self.readers = self.engine.execution_options(postgresql_readonly=True)
         event.listen(self.engine.sync_engine, "before_cursor_execute", _follow)
-        event.listen(self.engine.sync_engine, "rollback_savepoint", _forget)
         self._queue: deque[tuple[asyncio.Future[Any], Callable[[Connection], Any], Context]] = deque()
         self._batcher: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -165,19 +164,16 @@ def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
         future.set_exception(fault or error)
 
 
-def _follow(connection: Connection, *_: Any) -> None:
+def _follow(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
     """Tell the server when the organization has changed within a transaction."""
     driver = connection.connection.driver_connection
+    if not isinstance(driver, ScopedConnection):
+        return
     wanted = setting()
-    if isinstance(driver, ScopedConnection) and driver.told != wanted and driver.is_in_transaction():
+    if statement.startswith("ROLLBACK"):
+        driver.told = None  # back at the savepoint, the server forgets what it was told since
+    elif driver.told != wanted and driver.is_in_transaction():
         cursor = connection.connection.cursor()
         cursor.execute("SELECT set_config('bartizan.org_id', $1, true)", (wanted,))
         cursor.close()
         driver.told = wanted
-
-
-def _forget(connection: Connection, *_: Any) -> None:
-    """After a rollback to a savepoint the server has forgotten what it was told since."""
-    driver = connection.connection.driver_connection
-    if isinstance(driver, ScopedConnection):
-        driver.told = None

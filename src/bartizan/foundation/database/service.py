@@ -1,5 +1,6 @@
 """Transactions on SQLite and PostgreSQL, behind two tenant walls."""
 
+import logging
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
@@ -7,18 +8,20 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, MetaData
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from .errors import BadDatabaseUrl
 from .postgres import Postgres
 from .settings import DatabaseSettings
 from .sqlite import Sqlite
-from .tables import Table
+from .tables import WALL, Table, WalledSession
+from .tenancy.rls import check, raise_walls
 from .tenancy.scope import across
 from .transactions import Hook, Transactions, faults
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 class Database:
@@ -29,7 +32,11 @@ class Database:
     """
 
     def __init__(
-        self, url: str = "", settings: DatabaseSettings | None = None, *, production: bool = False
+        self,
+        url: str = "",
+        settings: DatabaseSettings | None = None,
+        *,
+        production: bool = False,
     ) -> None:
         """Open ``url``, or what the settings name. Nothing is connected before the first use."""
         self.settings = settings or DatabaseSettings()
@@ -42,7 +49,7 @@ class Database:
             self._place = Postgres(parsed, self.settings)
         self.kind = parsed.get_backend_name()
         self._transactions = Transactions(self._place.begin, self._session)
-        self._sync_session = type("BartizanSession", (Session,), {})
+        WALL.guard(*self._place.engines)
 
     @property
     def engine(self) -> AsyncEngine:
@@ -119,6 +126,8 @@ class Database:
         """Lift the tenant walls for the block: only stores may, and only where the question spans tenants."""
         with across():
             yield
+            if opened := self._transactions.mine():
+                WALL.pass_on(opened.session.sync_session)
 
     async def migrate(self) -> None:
         """Bring the tables to the newest revision."""
@@ -128,16 +137,34 @@ class Database:
         """Create what is missing, without migrations: for tests of single rooms."""
         chosen = metadata or Table.metadata
 
-        async with self.transaction() as session:
-            connection: AsyncConnection = await session.connection()
-            await connection.run_sync(chosen.create_all)
+        def create(connection: Connection) -> None:
+            chosen.create_all(connection)
+            raise_walls(connection, WALL.tables(chosen))
+
+        with across():
+            await self.write(create)
+
+    async def check(self) -> None:
+        """Refuse a database that would not keep organizations apart, naming the cure. For start-up."""
+        if self.kind != "postgresql":
+            return
+        allowed = self.settings.allow_superuser and not self._production
+
+        def look(session: Session) -> str | None:
+            return check(session.connection(), WALL.tables(Table.metadata), allow_superuser=allowed)
+
+        with across():
+            async with self.reading() as session:
+                warning = await session.run_sync(look)
+        if warning:
+            _log.warning(warning)
 
     async def close(self) -> None:
         """Finish the writes under way, then let go of every connection."""
         await self._place.close()
 
     def _session(self, bind: Any) -> AsyncSession:
-        return AsyncSession(bind, expire_on_commit=False, sync_session_class=self._sync_session)
+        return AsyncSession(bind, expire_on_commit=False, sync_session_class=WalledSession)
 
 
 def _parse(url: str) -> URL:

@@ -1,6 +1,6 @@
 """Rules of the audit log."""
 
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,6 @@ from bartizan.backbone.audit.types import (
     Detail,
     Draft,
     NewAuditEntry,
-    Sealer,
     resource_of,
     tidy,
     tidy_path,
@@ -31,12 +30,13 @@ from bartizan.foundation import ids
 from bartizan.foundation.capability import Outcome
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Caller, Origin, Permission, current
+from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.database import Database
 from bartizan.foundation.pages import InvalidCursor, Page, cut, decode
 
 from .keys import SubjectKeys
 from .reader import Reader
-from .recorder import Recorder, ip_mac
+from .recorder import Recorder, ip_macs
 
 READ = Permission("audit:read", "Read the audit log")
 WRITE = Permission("audit:write", "Write entries of one's own to the audit log")
@@ -66,7 +66,7 @@ class Audit:
         self,
         database: Database,
         events: Events,
-        keyring: Sealer,
+        keyring: Keyring,
         settings: AuditSettings | None = None,
         *,
         clock: Clock,
@@ -162,7 +162,7 @@ class Audit:
         await self._note_reading(log_id)
         async with self._database.reading() as session:
             rows = await AuditStore(session, log_id).newest(
-                query, ip_mac=ip_mac(self._keyring, query.ip), before=before, limit=query.limit + 1
+                query, ip_macs=self._ip_macs(query), before=before, limit=query.limit + 1
             )
         rows, following = cut(rows, query.limit, lambda s: [s.row.occurred_at.isoformat(), s.row.id])
         return Page(items=await self._reader.events(rows), next=following)
@@ -181,12 +181,12 @@ class Audit:
         log_id = self._readable(query.org, EXPORT)
         asked = query.model_dump(mode="json", exclude_none=True, exclude={"limit", "cursor", "ip", "org"})
         await self._note("audit.exported", log_id, asked)
-        mac, after = ip_mac(self._keyring, query.ip), 0
+        macs, after = self._ip_macs(query), 0
         while True:
             async with self._database.reading() as session:
                 store = AuditStore(session, log_id)
                 origin = await store.origin() or log_id
-                rows = await store.oldest(query, ip_mac=mac, after=after, limit=_EXPORTED_AT_ONCE)
+                rows = await store.oldest(query, ip_macs=macs, after=after, limit=_EXPORTED_AT_ONCE)
             for record in await self._reader.records(rows, origin):
                 yield record
             if len(rows) < _EXPORTED_AT_ONCE:
@@ -275,6 +275,9 @@ class Audit:
         if stored is None:
             raise UnknownAuditEvent(event_id=event_id)
         return (await self._reader.events([stored]))[0]
+
+    def _ip_macs(self, query: AuditQuery) -> Sequence[str] | None:
+        return None if query.ip is None else ip_macs(self._keyring, query.ip)
 
     async def _note_reading(self, log_id: str) -> None:
         reader, now = (current.caller.id, log_id), self._clock.monotonic()

@@ -8,8 +8,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bartizan.backbone.audit.store import AuditWriter
-from bartizan.backbone.audit.types import Sealer
 from bartizan.foundation.clock import Clock
+from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.database import Database
 
 _KEPT = 2_000
@@ -20,7 +20,7 @@ _NONCE = 12
 class SubjectKeys:
     """Data keys by subject, wrapped by the key ring; a few are kept in memory for a minute."""
 
-    def __init__(self, database: Database, keyring: Sealer, clock: Clock) -> None:
+    def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
         self._database = database
         self._keyring = keyring
         self._clock = clock

@@ -7,10 +7,11 @@ from typing import Any
 from bartizan.backbone.audit.errors import AuditUnavailable
 from bartizan.backbone.audit.settings import AuditSettings
 from bartizan.backbone.audit.store import AuditWriter, Batch, Spool, unavailable, unit
-from bartizan.backbone.audit.types import Draft, Sealer, compose
+from bartizan.backbone.audit.types import Draft, compose
 from bartizan.foundation import ids
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Origin
+from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.database import Database
 
 from .keys import SubjectKeys, seal
@@ -30,7 +31,7 @@ class Recorder:
     """Composes, seals and inserts; keeps what cannot be inserted, where the settings say so."""
 
     def __init__(
-        self, database: Database, keyring: Sealer, keys: SubjectKeys, settings: AuditSettings, clock: Clock
+        self, database: Database, keyring: Keyring, keys: SubjectKeys, settings: AuditSettings, clock: Clock
     ) -> None:
         self._database = database
         self._keyring = keyring
@@ -153,7 +154,7 @@ class Recorder:
             "request_id": draft.request_id,
             "method": draft.method,
             "path": draft.path,
-            "ip_mac": ip_mac(self._keyring, draft.ip),
+            "ip_mac": None if draft.ip is None else ip_macs(self._keyring, draft.ip)[0],
             "body": body,
             "leaf": leaf,
         }
@@ -192,9 +193,9 @@ class Recorder:
             _log.exception("Records of the audit log are still kept in %s", self._settings.spool)
 
 
-def ip_mac(keyring: Sealer, ip: str | None) -> str | None:
-    """Hash an address so that it can be searched for."""
-    return None if ip is None else keyring.mac("audit.ip", ip.encode()).hex()[:32]
+def ip_macs(keyring: Keyring, ip: str) -> Sequence[str]:
+    """Hash an address so that it can be searched for: under each secret key, the newest first."""
+    return [mac.hex()[:32] for mac in keyring.macs("audit.ip", ip.encode())]
 
 
 def _note(pending: Sequence[tuple[Draft, Origin | None]]) -> None:

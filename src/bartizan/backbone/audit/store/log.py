@@ -143,10 +143,15 @@ class AuditStore:
         return None if row is None else (await self._with_details([row]))[0]
 
     async def newest(
-        self, query: AuditQuery, *, ip_mac: str | None, before: tuple[datetime, str] | None, limit: int
+        self,
+        query: AuditQuery,
+        *,
+        ip_macs: Sequence[str] | None,
+        before: tuple[datetime, str] | None,
+        limit: int,
     ) -> Sequence[Stored]:
         """List newest first what matches, from below a moment and id."""
-        statement = self._matching(query, ip_mac).order_by(
+        statement = self._matching(query, ip_macs).order_by(
             AuditEventRow.occurred_at.desc(), AuditEventRow.id.desc()
         )
         if before is not None:
@@ -159,10 +164,10 @@ class AuditStore:
         return await self._with_details(rows)
 
     async def oldest(
-        self, query: AuditQuery, *, ip_mac: str | None, after: int, limit: int
+        self, query: AuditQuery, *, ip_macs: Sequence[str] | None, after: int, limit: int
     ) -> Sequence[Stored]:
         """List in the order of writing what matches, from above a row number."""
-        statement = self._matching(query, ip_mac).where(AuditEventRow.number > after)
+        statement = self._matching(query, ip_macs).where(AuditEventRow.number > after)
         rows = (await self._session.scalars(statement.order_by(AuditEventRow.number).limit(limit))).all()
         return await self._with_details(rows)
 
@@ -172,17 +177,18 @@ class AuditStore:
             select(AuditLogRow.origin).where(AuditLogRow.log_id == self._log_id)
         )
 
-    def _matching(self, query: AuditQuery, ip_mac: str | None) -> Select[AuditEventRow]:
+    def _matching(self, query: AuditQuery, ip_macs: Sequence[str] | None) -> Select[AuditEventRow]:
         row, statement = AuditEventRow, self._mine()
         for column, value in (
             (row.target_type, query.resource_type),
             (row.target_id, query.resource_id),
             (row.outcome, query.outcome),
             (row.request_id, query.request_id),
-            (row.ip_mac, ip_mac),
         ):
             if value is not None:
                 statement = statement.where(column == value)
+        if ip_macs is not None:
+            statement = statement.where(row.ip_mac.in_(ip_macs))
         if query.action is not None:
             kind = query.action.removesuffix("*")
             whole = kind == query.action

@@ -25,7 +25,6 @@ from .record import (
     AuditRecord,
     AuditTarget,
     NewAuditEntry,
-    Sealer,
 )
 
 __all__ = [
@@ -41,7 +40,6 @@ __all__ = [
     "Detail",
     "Draft",
     "NewAuditEntry",
-    "Sealer",
     "canonical",
     "compose",
     "digest",

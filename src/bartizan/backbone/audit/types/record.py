@@ -1,7 +1,7 @@
 """What goes in and out: the same shapes in Python, HTTP, the SDKs and MCP."""
 
 from datetime import datetime
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -17,22 +17,6 @@ Action = Annotated[
         examples=["report.exported"],
     ),
 ]
-
-
-class Sealer(Protocol):
-    """What the audit log needs of the key ring."""
-
-    def seal(self, plaintext: bytes, context: bytes) -> bytes:
-        """Encrypt for a context."""
-        ...
-
-    def open(self, sealed: bytes, context: bytes) -> bytes:
-        """Decrypt what was sealed for the same context."""
-        ...
-
-    def mac(self, purpose: str, data: bytes) -> bytes:
-        """Hash under a key of its own for each purpose."""
-        ...
 
 
 class AuditActor(BaseModel):

@@ -23,11 +23,11 @@ from bartizan.backbone.email.types import Attachment, Everywhere, Outgoing, Prov
 from bartizan.backbone.email.types import Email as EmailRecord
 from bartizan.backbone.events import Events
 from bartizan.backbone.jobs import GiveUp, JobContext, Jobs
-from bartizan.backbone.preferences import Preference, Preferences, Where
+from bartizan.backbone.preferences import Level, Preference, Preferences, Where
 from bartizan.foundation import ids
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Permission, current
-from bartizan.foundation.crypto import Keyring
+from bartizan.foundation.crypto import CannotOpen, Keyring
 from bartizan.foundation.database import Database
 from bartizan.foundation.errors import BartizanError, Invalid
 from bartizan.foundation.pages import Cursor, Limit, Page, cut, decode
@@ -44,7 +44,7 @@ SEND = Permission("email:send", "Send a test e-mail")
 _DELIVER = "email.deliver"
 _PURGE = "email.purge"
 _HTTPS = Annotated[str, Field(max_length=500, pattern=r"^(https://[^\s<>\"]+)?$")]
-_LEVELS = frozenset({"global", "organization"})
+_LEVELS: frozenset[Level] = frozenset({"global", "organization"})
 
 
 class Email:
@@ -61,8 +61,8 @@ class Email:
         jobs: Jobs,
         keyring: Keyring,
         preferences: Preferences,
-        settings: EmailSettings,
         *,
+        settings: EmailSettings,
         provider: Provider,
         clock: Clock | None = None,
     ) -> None:
@@ -249,7 +249,7 @@ class Email:
     def _open(self, message_id: str, sealed: bytes) -> tuple[dict[str, Any], Sequence[Attachment]]:
         try:
             plain = json.loads(self._keyring.open(sealed, _label(message_id)))
-        except Exception as error:
+        except CannotOpen as error:
             raise UnreadableMail from error
         files = [
             Attachment(filename=name, content_type=kind, content=base64.b64decode(content))
@@ -286,14 +286,14 @@ def _brand_preferences() -> Sequence[Preference]:
             key="brand.logo_url",
             type=_HTTPS,
             default="",
-            description="Address of a logo, about 160 × 32 pixels.",
+            description="Address of a logo, about 160 by 32 pixels.",
             levels=_LEVELS,
         ),
         Preference(
             key="brand.hue",
             type=hue,
             default=262.0,
-            description="Hue of buttons and links in degrees (OKLCH); its lightness is chosen to be readable.",
+            description="Hue of buttons and links in degrees (OKLCH); how light they are follows.",
             levels=_LEVELS,
         ),
     ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 _READABLE = 4.5
 """Contrast of normal text (WCAG 2.2, 1.4.3)."""
+_NEARLY = 1e-4
 
 Rgb = tuple[float, float, float]
 
@@ -53,7 +54,7 @@ def _in_gamut(lightness: float, chroma: float, hue: float) -> Rgb:
     """Give the colour, paler where sRGB does not reach."""
     while True:
         red, green, blue = _oklch(lightness, chroma, hue)
-        if chroma <= 0 or all(-1e-4 <= part <= 1 + 1e-4 for part in (red, green, blue)):
+        if chroma <= 0 or all(-_NEARLY <= part <= 1 + _NEARLY for part in (red, green, blue)):
             return _clip(red), _clip(green), _clip(blue)
         chroma -= 0.005
 

@@ -23,6 +23,12 @@ def scope() -> str | None:
     return caller.org_id or (EVERY if caller.kind == "system" else None)
 
 
+def own() -> str | None:
+    """Give the current organization, for a row that names none; none where the scope is wider."""
+    org_id = scope()
+    return None if org_id == EVERY else org_id
+
+
 def setting() -> str:
     """Give the scope as PostgreSQL is told it; what is no id is told as none, since it is spliced into SQL."""
     org_id = scope()
@@ -39,3 +45,16 @@ def across() -> Generator[None]:
         yield
     finally:
         _across.reset(token)
+
+
+def lift() -> bool:
+    """Lift both walls until :func:`lower`; true if they stood."""
+    if _across.get():
+        return False
+    _across.set(True)
+    return True
+
+
+def lower() -> None:
+    """Put the walls back after :func:`lift`."""
+    _across.set(False)
