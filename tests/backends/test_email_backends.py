@@ -40,7 +40,7 @@ from bartizan.foundation import ids
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import Caller, current
 from bartizan.foundation.database import Database
-from tests.keys import keyring
+from tests.harness.keys import keyring
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Requiring AUTH while not requiring TLS", "ignore::ResourceWarning"

@@ -20,9 +20,6 @@ from bartizan.backbone.email import (
     EmailSettings,
     InvalidAddress,
     InvalidAttachment,
-    Outgoing,
-    Receipt,
-    Status,
     UnknownEmail,
     UnknownTemplate,
 )
@@ -35,8 +32,9 @@ from bartizan.foundation import ids
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import Caller, OperatorsOnly, PermissionMissing, current
 from bartizan.foundation.database import Database
-from bartizan.foundation.errors import BartizanError, Invalid
-from tests.keys import keyring, newer
+from bartizan.foundation.errors import Invalid
+from tests.harness.keys import keyring, newer
+from tests.harness.mailbox import Mailbox
 
 ACME, GLOBEX = ids.new("org"), ids.new("org")
 ALL = frozenset({"email:read", "email:send", "preferences:write"})
@@ -45,29 +43,6 @@ NEIGHBOUR = Caller(id=ids.new("usr"), kind="user", org_id=GLOBEX, permissions=AL
 MEMBER = Caller(id=ids.new("usr"), kind="user", org_id=ACME)
 OPERATOR = Caller(id=ids.new("usr"), kind="user", operator=True)
 LINK = "https://app.example/reset?token=s3cr3t-and-long"
-
-
-class Mailbox:
-    """A provider that keeps what it is given, and refuses what it is told to."""
-
-    name = "mailbox"
-    delivers = True
-
-    def __init__(self) -> None:
-        self.mails: list[Outgoing] = []
-        self.refusals: list[BartizanError] = []
-
-    async def send(self, mail: Outgoing) -> Receipt:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.mails.append(mail)
-        return Receipt(provider_id=f"box-{len(self.mails)}")
-
-    async def send_batch(self, mails: Sequence[Outgoing]) -> Sequence[Receipt | BartizanError]:
-        return [await self.send(mail) for mail in mails]
-
-    async def get_status(self, provider_id: str) -> Status | None:
-        return "sent"
 
 
 class Post:

@@ -26,7 +26,7 @@ from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import Caller, OperatorsOnly, PermissionMissing, current
 from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.database import Database
-from tests.keys import keyring, newer
+from tests.harness.keys import keyring, newer
 
 ACME, GLOBEX = ids.new("org"), ids.new("org")
 BOTH = frozenset({"secrets:read", "secrets:write"})
