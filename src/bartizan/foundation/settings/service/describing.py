@@ -14,7 +14,7 @@ def describe(settings: BaseSettings, sources: Mapping[str, str] | None = None) -
     """List every setting with its value, its default and where it came from; secrets are masked."""
     rows: list[SettingRow] = []
     for leaf in leaves(type(settings), settings.prefix):
-        default: Any = leaf.info.get_default(call_default_factory=True, validated_data={})
+        default: Any = leaf.info.get_default(call_default_factory=True)
         rows.append(
             SettingRow(
                 name=leaf.variable,

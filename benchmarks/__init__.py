@@ -1,0 +1,1 @@
+"""Speed and scale, each against a named peer in the same run."""

@@ -1,0 +1,1 @@
+"""Notes: a small real application that was there before Bartizan came."""

@@ -1,0 +1,123 @@
+"""Commands of whoever keeps an installation: migrations, checks, settings, maintenance."""
+
+import sys
+
+import click
+
+from bartizan.foundation.context import current
+from bartizan.house import Bartizan, Settings
+
+from .running import as_json, asking, fail, table, with_house
+
+
+@click.command()
+@click.option("--to", "revision", default="head", show_default=True, help="Revision to go to, up or down.")
+@click.option("--show", is_flag=True, help="Only print where the database is.")
+@click.option("--yes", is_flag=True, help="Do not ask before going down, which drops columns and tables.")
+@asking
+async def migrate(revision: str, show: bool, yes: bool) -> None:  # noqa: FBT001
+    """Bring the database to the newest revision; safe to run from several machines at once.
+
+    \b
+    Example:
+      bartizan migrate
+    """
+
+    async def act(house: Bartizan) -> None:
+        before = await house.database.revision()
+        if show:
+            click.echo(before or "empty")
+            return
+        if revision != "head" and not yes:
+            if not sys.stdin.isatty():
+                fail("Going to an older revision can drop data.", "", "Add --yes if that is what you want.", code=2)
+            click.confirm("Going to an older revision can drop data. Go on?", abort=True)
+        await house.database.migrate(revision)
+        after = await house.database.revision()
+        click.echo(f"{before or 'empty'} -> {after or 'empty'}" if before != after else f"Already at {after}.")
+
+    await with_house(act, start=False)
+
+
+@click.command()
+@click.option("--json", "json_", is_flag=True, help="Print for programs.")
+@asking
+async def check(json_: bool) -> None:  # noqa: FBT001
+    """Tell whether this installation is safe to start: settings, database, migrations.
+
+    \b
+    Example:
+      BARTIZAN_ENVIRONMENT=production bartizan check
+    """
+
+    async def act(house: Bartizan) -> int:
+        findings = await house.check()
+        if json_:
+            as_json([{"what": f.what, "well": f.well, "detail": f.detail, "cure": f.cure} for f in findings])
+        else:
+            for finding in findings:
+                mark = click.style("ok  ", fg="green") if finding.well else click.style("BAD ", fg="red", bold=True)
+                click.echo(f"{mark} {finding.what}: {finding.detail}")
+                if finding.cure and not finding.well:
+                    click.echo(f"     {finding.cure}")
+        return 0 if all(f.well for f in findings) else 1
+
+    sys.exit(await with_house(act, start=False))
+
+
+@click.group()
+def settings() -> None:
+    """Show every setting, its value and where it was set."""
+
+
+@settings.command()
+@click.argument("name", required=False)
+@click.option("--json", "json_", is_flag=True, help="Print for programs.")
+@click.option("--changed", is_flag=True, help="Only what differs from the default.")
+@asking
+async def show(name: str | None, json_: bool, changed: bool) -> None:  # noqa: FBT001
+    """Print each setting with its value, default and source; secrets are masked.
+
+    \b
+    Example:
+      bartizan settings show BARTIZAN_DATABASE
+    """
+    rows = Settings.describe_current()
+    if name:
+        wanted = name.upper()
+        rows = [row for row in rows if row.name.startswith(wanted)]
+        if not rows:
+            fail(f"There is no setting {name}.", "", "`bartizan settings show` lists them all.", code=3)
+    if changed:
+        rows = [row for row in rows if row.source != "default"]
+    if json_:
+        as_json([row.__dict__ if hasattr(row, "__dict__") else row._asdict() for row in rows])
+        return
+    table(
+        ((row.name, row.value, row.default, row.source, row.description) for row in rows)
+        if name
+        else ((row.name, row.value, row.default, row.source) for row in rows),
+        ("setting", "value", "default", "source", "what it does") if name else ("setting", "value", "default", "source"),
+    )
+
+
+@click.command()
+@click.argument("state", type=click.Choice(["on", "off"]))
+@click.option("--message", default="", help="What people are told.")
+@asking
+async def maintenance(state: str, message: str) -> None:
+    """Close the app for everyone but operators, or open it again.
+
+    Requests in flight are finished; new ones get 503 with Retry-After. Health checks go on.
+
+    \b
+    Example:
+      bartizan maintenance on --message "Back at 14:00 UTC."
+    """
+
+    async def act(house: Bartizan) -> None:
+        with current.as_system(name="command line"):
+            await house.maintenance(on=state == "on", message=message)
+
+    await with_house(act)
+    click.echo(f"Maintenance is {state}. Servers notice within 5 seconds.")

@@ -1,0 +1,155 @@
+"""Commands that keep running: the server, the gate in front of an app, the worker."""
+
+import asyncio
+import signal
+import sys
+from importlib import import_module
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any
+
+import click
+import uvicorn
+
+from bartizan.doors.frameworks import Wrapped, alone, wrap
+from bartizan.foundation.errors import BartizanError
+from bartizan.house import Bartizan
+
+from .banner import banner
+from .running import asking, fail, refused
+
+_ASGI_ARGUMENTS = 3
+_WSGI_ARGUMENTS = 2
+_GRACE = 20
+host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+port = click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port.")
+
+
+@click.command()
+@host
+@port
+def serve(host: str, port: int) -> None:
+    """Serve the control plane and the pages alone.
+
+    \b
+    Example:
+      bartizan serve --port 8000
+    """
+    try:
+        app = alone({"mount": ""})
+    except BartizanError as error:
+        refused(error)
+    _run(app, host, port, "Bartizan alone")
+
+
+@click.command()
+@click.argument("app")
+@click.option("--factory", is_flag=True, help="APP is a function that makes the application.")
+@click.option("--app-dir", default=".", show_default=True, help="Folder to look for APP in.")
+@host
+@port
+def guard(app: str, factory: bool, app_dir: str, host: str, port: int) -> None:  # noqa: FBT001
+    """Put sign-in, roles, keys and audit in front of APP, unchanged.
+
+    APP is `module:attribute` of an ASGI application.
+
+    \b
+    Example:
+      bartizan guard mlflow.server.fastapi_app:app
+    """
+    application = load(app, Path(app_dir), factory=factory)
+    try:
+        wrapped = wrap(application)
+    except BartizanError as error:
+        refused(error)
+    _run(wrapped, host, port, app)
+
+
+@click.command()
+@click.option("--concurrency", default=20, show_default=True, type=click.IntRange(1, 1000), help="Jobs at once.")
+@asking
+async def worker(concurrency: int) -> None:
+    """Do the jobs of every organization until stopped; Ctrl-C or SIGTERM finishes what runs.
+
+    \b
+    Example:
+      bartizan worker --concurrency 20
+    """
+    house = Bartizan()
+    try:
+        await house.start(embedded=False)
+        crew = house.worker(concurrency=concurrency)
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, crew.stop)
+        click.echo(f"Worker ready: {concurrency} jobs at once. Ctrl-C to stop.", err=True)
+        await crew.run()
+        click.echo("Stopped; nothing is left half done.", err=True)
+    finally:
+        await house.stop()
+
+
+def load(name: str, folder: Path, *, factory: bool) -> Any:
+    """Import the application that was named; say in words what is wrong with the name."""
+    module, colon, attribute = name.partition(":")
+    if not colon or not module or not attribute:
+        fail(f"{name!r} does not name an application.", "Write it as module:attribute, like main:app.", code=2)
+    sys.path.insert(0, str(folder.resolve()))
+    try:
+        found: Any = import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and (error.name == module or module.startswith(f"{error.name}.")):
+            cure = f"Run this in the folder that holds {module.split('.')[0]}, or give it with --app-dir."
+            fail(f"There is no module {error.name!r} here.", f"Looked in {folder.resolve()}.", cure, code=3)
+        raise
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            names = [n for n, v in vars(found).items() if callable(v) and not n.startswith("_")][:8]
+            fail(f"{module} has no {part!r}.", f"It has: {', '.join(names) or 'nothing to call'}.", code=3)
+        found = getattr(found, part)
+    application = found() if factory else found
+    _must_be_asgi(application, name)
+    return application
+
+
+def _must_be_asgi(application: Any, name: str) -> None:
+    if not callable(application):
+        fail(f"{name} is not an application.", f"It is {type(application).__name__}, which cannot be called.", code=2)
+    try:
+        wanted = [
+            parameter
+            for parameter in signature(application).parameters.values()
+            if parameter.default is Parameter.empty
+            and parameter.kind in {Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD}
+        ]
+    except (TypeError, ValueError):
+        return
+    if len(wanted) == _WSGI_ARGUMENTS:
+        cure = "Give it an ASGI face first, for example a2wsgi.WSGIMiddleware(app)."
+        fail(f"{name} is a WSGI application.", "The gate speaks ASGI.", cure, code=2)
+    if not wanted and not any(p.kind is Parameter.VAR_POSITIONAL for p in signature(application).parameters.values()):
+        fail(f"{name} takes no arguments, so it is a factory.", "", "Add --factory.", code=2)
+    if len(wanted) > _ASGI_ARGUMENTS:
+        fail(f"{name} is not an ASGI application.", "It must take scope, receive and send.", code=2)
+
+
+def _run(app: Wrapped, host: str, port: int, title: str) -> None:
+    """Serve until stopped; requests in flight are finished first."""
+    app.bz.listening_at(host, port)
+    banner(app.bz, title)
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        lifespan="on",
+        timeout_graceful_shutdown=_GRACE,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(1)

@@ -1,0 +1,71 @@
+"""Any ASGI application, and Bartizan alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bartizan.doors.console import Console
+from bartizan.doors.guard import Guard
+from bartizan.doors.http import Bodies, Health, control_plane, document, response
+from bartizan.house import Bartizan, Settings
+
+_HEALTH = ("/health", "/metrics", "/.well-known/", "/api/health")
+_API = ("/api/v1/", "/openapi.json", "/docs", "/redoc")
+
+
+class Platform:
+    """Everything of ours below the mount path: one dispatcher on the first segment."""
+
+    def __init__(self, house: Bartizan) -> None:
+        """Serve the pages, the API and the health of ``house``."""
+        self.plane = control_plane(house)
+        self._api: ASGIApp = Bodies(self.plane)
+        self._health: ASGIApp = Health(house).app
+        self._console: ASGIApp = Console(house)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; ``root_path`` says where the mount ends."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path.startswith(_HEALTH):
+            await self._health(scope, receive, send)
+        elif path.startswith(_API):
+            await self._api(scope, receive, send)
+        elif path.startswith("/api/"):
+            missing = document(status=404, code="no-such-path", title="Nothing is served at this path.")
+            await response(missing)(scope, receive, send)
+        else:
+            await self._console(scope, receive, send)
+
+
+class Wrapped(Guard):
+    """An application behind the gate: serve this instead of it. ``bz`` is its house."""
+
+    def __init__(self, app: ASGIApp, house: Bartizan) -> None:
+        """Stand in front of ``app``."""
+        super().__init__(app, Platform(house), house)
+        self.bz = house
+
+
+def wrap(app: ASGIApp, settings: Settings | Mapping[str, Any] | None = None) -> Wrapped:
+    """Put sign-in, roles, keys and audit in front of any ASGI application.
+
+    Wrapping what is already wrapped gives the same gate again. Raises ``SettingsError`` where a setting is
+    wrong or, in production, missing: then nothing is served.
+    """
+    if isinstance(app, Wrapped):
+        return app
+    return Wrapped(app, Bartizan(settings))
+
+
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        missing = document(status=404, code="no-such-path", title="Nothing is served at this path.")
+        await response(missing)(scope, receive, send)
+
+
+def alone(settings: Settings | Mapping[str, Any] | None = None) -> Wrapped:
+    """Serve the control plane and the pages without an application: ``bartizan serve``."""
+    return Wrapped(_nothing, Bartizan(settings))
+
+

@@ -1,0 +1,57 @@
+"""A websocket lives no longer than the session that opened it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_EVERY = 2.0
+SIGNED_OUT = 4401
+
+
+async def guarded(
+    app: ASGIApp, scope: Scope, receive: Receive, send: Send, alive: Callable[[], Awaitable[bool]]
+) -> None:
+    """Run ``app`` on a websocket; close it with 4401 within 5 s of the moment ``alive`` turns false."""
+    ended = asyncio.Event()
+    closed = False
+
+    async def hearing() -> Message:
+        if ended.is_set():
+            return {"type": "websocket.disconnect", "code": SIGNED_OUT}
+        message = asyncio.ensure_future(receive())
+        over = asyncio.ensure_future(ended.wait())
+        try:
+            await asyncio.wait({message, over}, return_when=asyncio.FIRST_COMPLETED)
+            if message.done():
+                return message.result()
+            return {"type": "websocket.disconnect", "code": SIGNED_OUT}
+        finally:
+            over.cancel()
+            message.cancel()
+            with suppress(asyncio.CancelledError):
+                await over
+
+    async def saying(message: Message) -> None:
+        nonlocal closed
+        if ended.is_set():
+            return
+        closed = closed or message["type"] in {"websocket.close", "websocket.http.response.start"}
+        await send(message)
+
+    async def watching() -> None:
+        while await alive():
+            await asyncio.sleep(_EVERY)
+        if not closed:
+            with suppress(RuntimeError, OSError):
+                await send({"type": "websocket.close", "code": SIGNED_OUT, "reason": "Signed out."})
+        ended.set()
+
+    watch = asyncio.create_task(watching())
+    try:
+        await app(scope, hearing, saying)
+    finally:
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch

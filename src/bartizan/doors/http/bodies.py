@@ -1,0 +1,114 @@
+"""A body is read once, up to a size and a depth, before anything parses it."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bartizan.foundation.errors import Invalid
+
+from .problems import document, refusal
+
+Message = MutableMapping[str, Any]
+_DEEPEST = 32
+_OPEN, _CLOSE, _QUOTE, _ESCAPE = frozenset(b"[{"), frozenset(b"]}"), ord('"'), ord("\\")
+
+
+class BodyTooDeep(Invalid):
+    """The JSON of the body is nested deeper than 32 levels."""
+
+
+class TooLarge(Exception):  # noqa: N818 - it never leaves the doors
+    """The body grew past its limit while it was being read."""
+
+
+def too_large(limit: int) -> dict[str, Any]:
+    """Say that the body is larger than ``limit`` bytes."""
+    title = "The request body is too large."
+    detail = f"{title} At most {limit:,} bytes are taken here."
+    return document(status=413, code="body-too-large", title=title, detail=detail, facts={"limit": limit})
+
+
+def depth(body: bytes) -> int:
+    """Count how deep the JSON in ``body`` is nested, without parsing it."""
+    level = deepest = 0
+    quoted = escaped = False
+    for byte in body:
+        if quoted:
+            if escaped:
+                escaped = False
+            elif byte == _ESCAPE:
+                escaped = True
+            elif byte == _QUOTE:
+                quoted = False
+        elif byte == _QUOTE:
+            quoted = True
+        elif byte in _OPEN:
+            level += 1
+            deepest = max(deepest, level)
+        elif byte in _CLOSE:
+            level -= 1
+    return deepest
+
+
+def limited(receive: Receive, limit: int) -> Receive:
+    """Count the bytes of a body as they arrive; raise :class:`TooLarge` past ``limit``."""
+    size = 0
+
+    async def counted() -> Message:
+        nonlocal size
+        message = await receive()
+        if message["type"] == "http.request":
+            size += len(message.get("body", b""))
+            if size > limit:
+                raise TooLarge
+        return message
+
+    return counted
+
+
+class Bodies:
+    """Reads the small bodies of our own API whole, and refuses JSON that is nested to do harm."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Stand in front of ``app``; the gate before us has limited the size."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+            await self._app(scope, receive, send)
+            return
+        body = bytearray()
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        if _is_json(scope) and len(body) > _DEEPEST and depth(bytes(body)) > _DEEPEST:
+            await refusal(BodyTooDeep(field="body"))(scope, receive, send)
+            return
+        await self._app(scope, _replay(bytes(body), receive), send)
+
+
+def _is_json(scope: Scope) -> bool:
+    kinds = [value for name, value in scope["headers"] if name == b"content-type"]
+    return not kinds or b"json" in kinds[0].lower()
+
+
+def _replay(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
+    told = False
+
+    async def again() -> Message:
+        nonlocal told
+        if told:
+            return await receive()
+        told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+__all__ = ["Bodies", "BodyTooDeep", "TooLarge", "depth", "limited", "too_large"]

@@ -1,0 +1,1 @@
+"""People and organizations for tests, made through the public services only."""

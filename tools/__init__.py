@@ -1,0 +1,1 @@
+"""What `make` runs beside the tools it gets: generators and reports over this repository."""
