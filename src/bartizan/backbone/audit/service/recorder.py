@@ -93,11 +93,9 @@ class Recorder:
                 await self._write(AuditWriter(session), drafts)
             else:
                 try:
-                    async with session.begin_nested():
+                    async with self._database.savepoint():
                         await self._write(AuditWriter(session), drafts)
                 except AuditUnavailable:
-                    # Keys made in the savepoint went with it; this runs after they would be remembered.
-                    self._database.after_commit(self._keys.forget_all)
                     await self._put_aside(drafts, confirmed=False)
         # Only now is it sure that the request left a trace; a rollback leaves none.
         self._database.after_commit(lambda: _note(pending))
