@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -53,7 +53,7 @@ class Database:
 
     @property
     def engine(self) -> AsyncEngine:
-        """The pooled engine. On SQLite it only reads: writers take turns through ``transaction``."""
+        """A plain engine, for tools. On SQLite it takes no turn: it waits for the lock as another process would."""
         return self._place.engine
 
     def __repr__(self) -> str:
@@ -95,8 +95,7 @@ class Database:
     @property
     def in_transaction(self) -> bool:
         """Tell whether this task has a transaction open: what it reads may never be committed."""
-        opened = self._open.get()
-        return opened is not None and opened.task is asyncio.current_task()
+        return self._transactions.mine() is not None
 
     def before_commit(self, hook: Hook) -> None:
         """Run ``hook`` inside this task's open transaction, as its last act. It may add further hooks."""
@@ -158,6 +157,11 @@ class Database:
                 warning = await session.run_sync(look)
         if warning:
             _log.warning(warning)
+
+    async def ping(self) -> None:
+        """Ask the database for a sign of life; raises ``Unavailable`` when it gives none."""
+        async with self.reading() as session:
+            await session.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Finish the writes under way, then let go of every connection."""
