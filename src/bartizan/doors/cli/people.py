@@ -14,7 +14,9 @@ def owner() -> None:
 
 
 @owner.command()
-@click.option("--minutes", default=30, show_default=True, type=click.IntRange(1, 1440), help="How long it works.")
+@click.option(
+    "--minutes", default=30, show_default=True, type=click.IntRange(1, 1440), help="How long it works."
+)
 @asking
 async def link(minutes: int) -> None:
     """Print a link that works once: whoever opens it becomes an owner and operator.
@@ -52,7 +54,11 @@ async def explain(person: str, permission: str, org: str | None, json_: bool) ->
         if json_:
             as_json(answer.model_dump(mode="json"))
             return
-        verdict = click.style("yes", fg="green", bold=True) if answer.allowed else click.style("no", fg="red", bold=True)
+        verdict = (
+            click.style("yes", fg="green", bold=True)
+            if answer.allowed
+            else click.style("no", fg="red", bold=True)
+        )
         click.echo(f"{verdict}  {answer.sentence}")
         for step in answer.steps:
             click.echo(f"     {step}")

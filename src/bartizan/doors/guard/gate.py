@@ -350,7 +350,9 @@ async def _refuse_socket(scope: Scope, receive: Receive, send: Send, error: Bart
     if "websocket.http.response" in scope.get("extensions", {}):
         answer = refusal(error)
         headers = list(answer.raw_headers)
-        await send({"type": "websocket.http.response.start", "status": answer.status_code, "headers": headers})
+        await send(
+            {"type": "websocket.http.response.start", "status": answer.status_code, "headers": headers}
+        )
         await send({"type": "websocket.http.response.body", "body": answer.body})
     else:
         await send({"type": "websocket.close", "code": 4401, "reason": error.title[:120]})

@@ -111,8 +111,10 @@ class Worker:
         for job in turn.claimed:
             task = asyncio.create_task(self._work(job), name=f"job {job.id}")
             self._running[job.id] = (job, task)
-        # Go on after the last organization served; where everyone was, begin at the front again.
-        self._after = max(job.lane for job in turn.claimed) if len(turn.claimed) == want > 0 else ""
+        # Go on after the last organization served; those before it come when the end is reached.
+        lanes = {job.lane for job in turn.claimed}
+        if lanes:
+            self._after = max({lane for lane in lanes if lane <= self._after} or lanes)
         self._queues = self._queues[1:] + self._queues[:1]
         if turn.busy:
             await asyncio.sleep(_JITTER.uniform(0.002, 0.01))
