@@ -1,8 +1,13 @@
-"""What time it is; replaceable, so that tests can travel."""
+"""What time it is, replaceable so that tests can travel, and what is remembered for a while."""
 
 import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
 
 
 class Clock:
@@ -46,3 +51,46 @@ class ManualClock(Clock):
     def jump(self, seconds: float) -> None:
         """Set the wall clock forward or back, as NTP or an operator may; no time passes."""
         self._now += timedelta(seconds=seconds)
+
+
+class Recent(Generic[K, V]):
+    """Answers remembered for some seconds, so many at most: beyond that the oldest goes.
+
+    An answer is asked for with :attr:`generation` in hand and kept only if nothing was dropped while
+    it was fetched; else a slow reader would put back what a change has just removed.
+    """
+
+    def __init__(self, clock: Clock, *, seconds: float = 5.0, size: int = 10_000) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._size = size
+        self._held: OrderedDict[K, tuple[float, V]] = OrderedDict()
+        self.generation = 0
+
+    def get(self, key: K) -> V | None:
+        """Give the answer, or none when it is unknown or too old."""
+        found = self._held.get(key)
+        if found is None:
+            return None
+        if self._clock.monotonic() >= found[0]:
+            del self._held[key]
+            return None
+        return found[1]
+
+    def put(self, key: K, value: V, generation: int) -> None:
+        """Remember an answer that was fetched in this generation."""
+        if generation != self.generation:
+            return
+        self._held[key] = (self._clock.monotonic() + self._seconds, value)
+        self._held.move_to_end(key)
+        if len(self._held) > self._size:
+            self._held.popitem(last=False)
+
+    def drop(self, which: Callable[[K], bool] | None = None) -> None:
+        """Forget the keys for which ``which`` says so, or everything."""
+        self.generation += 1
+        if which is None:
+            self._held.clear()
+            return
+        for key in [key for key in self._held if which(key)]:
+            del self._held[key]

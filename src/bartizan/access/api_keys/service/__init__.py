@@ -1,0 +1,5 @@
+"""Rules of API keys."""
+
+from .api_keys import PERMISSIONS, ApiKeys
+
+__all__ = ["PERMISSIONS", "ApiKeys"]
