@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Float, Integer, String, Text, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.elements import TextClause
 
-from bartizan.backbone.jobs.types import Claimed, Outcome, Turn
+from bartizan.backbone.jobs.types import Claimed, Outcome, Turn, Wish
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.database import Json, UtcDateTime
 
@@ -62,22 +62,28 @@ class Leases(ABC):
         connection: Connection,
         *,
         outcomes: Sequence[Outcome],
-        queues: Sequence[str],
-        want: int,
+        wish: Wish,
         cap: int,
         lease: float,
-        after: str,
     ) -> Turn:
-        """End the leases of ``outcomes``; claim up to ``want`` jobs, from the lane after ``after`` on."""
+        """End the leases of ``outcomes`` and claim what a worker wishes; ``cap`` is over all workers."""
         now, free, ended = self._begin(connection, outcomes, lease)
         fenced = len(outcomes) - ended
-        if want and not free:
+        if wish.want and not free:
             return Turn((), fenced, busy=True)
         claimed: list[Claimed] = []
-        values = {"now": now, "until": now + timedelta(seconds=lease), "token": token_hex(16), "cap": cap}
-        for queue in queues:
-            if (left := want - len(claimed)) > 0:
-                scope = {"queue": queue, "after": after, "want": left, "most": left + 16}
+        values = {
+            "now": now,
+            "until": now + timedelta(seconds=lease),
+            "token": token_hex(16),
+            "cap": cap,
+            "share": wish.share,
+            "full": list(wish.full),
+            "after": wish.after,
+        }
+        for queue in wish.queues:
+            if (left := wish.want - len(claimed)) > 0:
+                scope = {"queue": queue, "want": left, "most": left + len(wish.full) + 16}
                 claimed += self._claim(connection, values | scope)
         claimed.sort(key=lambda job: (-job.priority, job.run_at, job.id))
         return Turn(claimed, fenced)
@@ -153,7 +159,10 @@ class SqliteLeases(Leases):
         return connection.execute(self._FINISH, rows).rowcount
 
     def _begin(
-        self, connection: Connection, outcomes: Sequence[Outcome], lease: float  # noqa: ARG002
+        self,
+        connection: Connection,
+        outcomes: Sequence[Outcome],
+        lease: float,  # noqa: ARG002
     ) -> tuple[datetime, bool, int]:
         now = self.now(connection)
         return now, True, self.finish(connection, outcomes, now) if outcomes else 0
@@ -161,8 +170,10 @@ class SqliteLeases(Leases):
     def _claim(self, connection: Connection, values: dict[str, Any]) -> list[Claimed]:
         lanes = connection.execute(self._OPEN, {key: values[key] for key in ("queue", "after", "most")}).all()
         want, claimed = values["want"], list[Claimed]()
-        for lane, held in lanes:
-            share = min(-(-want // len(lanes)), values["cap"] - held, want - len(claimed))
+        open_lanes = [row for row in lanes if row.lane not in values["full"]]
+        for lane, held in open_lanes:
+            fair = min(-(-want // len(open_lanes)), values["share"])
+            share = min(fair, values["cap"] - held, want - len(claimed))
             if share > 0:
                 wanted = {key: values[key] for key in ("now", "until", "token", "queue")}
                 rows = connection.execute(self._TAKE, {**wanted, "lane": lane, "share": share})
@@ -192,7 +203,8 @@ class PostgresLeases(Leases):
     _CLAIM = _sql(
         f"""{_LANES}, open(lane, room) AS MATERIALIZED (
  SELECT lane, least(CAST(ceil(CAST(:want AS float8) / count(*) OVER ()) AS integer),
- CAST(:cap AS integer) - CAST(({_HELD}) AS integer)) FROM lanes WHERE lane IS NOT NULL),
+ CAST(:share AS integer), CAST(:cap AS integer) - CAST(({_HELD}) AS integer))
+ FROM lanes WHERE lane IS NOT NULL AND lane <> ALL (:full)),
  picked AS MATERIALIZED (SELECT j.id FROM open CROSS JOIN LATERAL (
  SELECT id FROM bz_jobs WHERE {_NEXT} = open.lane {_ORDER}
  LIMIT greatest(open.room, 0) FOR UPDATE SKIP LOCKED) j LIMIT :want)
@@ -201,6 +213,7 @@ class PostgresLeases(Leases):
         after=String(),
         most=Integer(),
         want=Integer(),
+        full=ARRAY(Text),
     ).columns(payload=Json(), run_at=UtcDateTime())
     _ENDED = """UPDATE bz_jobs SET state = o.state, attempts = o.attempts,
  last_error = o.error, fingerprint = o.print, lease_until = NULL, lease_token = NULL,
