@@ -83,4 +83,3 @@ def _refusals() -> dict[int | str, dict[str, Any]]:
 def openapi(house: Bartizan) -> dict[str, Any]:
     """Write the OpenAPI document of the control plane."""
     return control_plane(house).openapi()
-
