@@ -13,6 +13,8 @@ SAMPLE ?= examples.notes
 BIN := .venv/bin
 UV := $(or $(shell uv --version >/dev/null 2>&1 && command -v uv),.cache/tools/bin/uv)
 LOWEST := .cache/venv-lowest
+APPS := .cache/venv-apps
+CORE := tests/rooms tests/attacks --ignore=tests/attacks/test_openapi_fuzz.py
 FEATURES := .reports/features.json
 
 export UV_NO_PROGRESS := 1
@@ -47,14 +49,14 @@ test-all: .venv/dev.stamp peers test-lowest ## run the suite and the long soaks
 test-lowest: $(LOWEST)/dev.stamp ## run the rooms on SQLite with the oldest versions we allow
 	@echo "The rooms on the oldest versions we allow:"
 	@$(LOWEST)/bin/pytest -q -n $(WORKERS) -m "not slow" -k "not postgresql" -W default \
-		$(wildcard tests/rooms tests/attacks)
+		$(CORE)
 
 .PHONY: test-newest
 test-newest: ## run the rooms on SQLite with the newest versions there are today
 	@rm -rf .cache/venv-newest
 	@$(MAKE) .cache/venv-newest/bin/python
 	@$(UV) pip install --quiet --python .cache/venv-newest --upgrade --group dev --editable .
-	@.cache/venv-newest/bin/pytest -q -n $(WORKERS) -m "not slow" -k "not postgresql" $(wildcard tests/rooms tests/attacks)
+	@.cache/venv-newest/bin/pytest -q -n $(WORKERS) -m "not slow" -k "not postgresql" $(CORE)
 
 .PHONY: check
 check: .venv/dev.stamp ## lint, types and architecture: seconds
@@ -93,20 +95,21 @@ migration: .venv/dev.stamp ## write a migration from the tables: make migration 
 	@test -n "$(MESSAGE)" || { echo 'Say what changes: make migration MESSAGE="add colour to users"'; exit 2; }
 	@$(BIN)/python tools/migration.py "$(MESSAGE)"
 
+COMPILE = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate pyproject.toml
+
 .PHONY: lock
 lock: | $(UV) ## resolve the newest and the lowest versions again
-	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --group dev pyproject.toml --all-extras \
-		--no-emit-index-url --no-header --no-annotate --output-file requirements.lock
-	@$(UV) pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --group test pyproject.toml \
-		--universal --resolution lowest-direct --all-extras \
-		--no-emit-index-url --no-header --no-annotate --output-file requirements.lowest.lock
+	@$(COMPILE) --all-extras --group dev --output-file requirements.lock
+	@$(COMPILE) --all-extras --group test --resolution lowest-direct --output-file requirements.lowest.lock
+	@$(COMPILE) --group apps --output-file requirements.apps.lock
 
 .PHONY: audit
 audit: .venv/dev.stamp ## look the locked versions up among known vulnerabilities (network)
 	@$(UV) tool run --quiet pip-audit --disable-pip --require-hashes --requirement requirements.lock
 
 .PHONY: peers
-peers: .venv/dev.stamp ## get what some tests talk to: a browser, by the system's package manager
+peers: .venv/dev.stamp $(APPS)/dev.stamp ## get what some tests talk to: real applications, a browser
 	@tools/peers
 
 .PHONY: clean
@@ -119,7 +122,7 @@ clean: ## remove everything that was made here
 .cache/tools/bin/uv:
 	@tools/get-uv "$(PYTHON)" .cache/tools
 
-.venv/bin/python .cache/venv-lowest/bin/python .cache/venv-newest/bin/python: | $(UV)
+.venv/bin/python .cache/venv-lowest/bin/python .cache/venv-newest/bin/python .cache/venv-apps/bin/python: | $(UV)
 	@tools/check-python "$(PYTHON)"
 	@$(UV) venv --quiet --allow-existing --python "$(PYTHON)" $(@:/bin/python=)
 
@@ -135,8 +138,11 @@ clean: ## remove everything that was made here
 	@$(UV) pip install --quiet --python .venv --no-deps --editable .
 	@touch $@ .venv/run.stamp
 
-$(LOWEST)/dev.stamp: pyproject.toml requirements.lowest.lock | $(LOWEST)/bin/python
-	@echo "Setting up $(LOWEST) ..."
-	@$(UV) pip sync --quiet --python $(LOWEST) requirements.lowest.lock
-	@$(UV) pip install --quiet --python $(LOWEST) --no-deps --editable .
+# Environments that hold more than the tools: each from its own lock, with the product in place.
+$(LOWEST)/dev.stamp: requirements.lowest.lock
+$(APPS)/dev.stamp: requirements.apps.lock
+$(LOWEST)/dev.stamp $(APPS)/dev.stamp: %/dev.stamp: pyproject.toml | %/bin/python
+	@echo "Setting up $* ..."
+	@$(UV) pip sync --quiet --python $* $(filter %.lock,$^)
+	@$(UV) pip install --quiet --python $* --no-deps --editable .
 	@touch $@

@@ -101,7 +101,7 @@ def default(info: FieldInfo) -> str:
     """Write a default as an operator would."""
     if info.is_required():
         return "*required*"
-    value = info.get_default(call_default_factory=True, validated_data={})
+    value = info.get_default(call_default_factory=True)
     if isinstance(value, SecretStr):
         return ""
     if value is None or value in ((), [], {}, ""):
@@ -130,7 +130,7 @@ def setting_rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
 def settings() -> Iterator[str]:
     """Write every setting of every room."""
     yield "# Settings\n"
-    yield "Set in the environment, in `.env` or in code; `bartizan settings show` tells where a value came from.\n"
+    yield "Set in the environment, `.env` or code; `bartizan settings show` says where a value is from.\n"
     seen: set[type[BaseModel]] = set()
     if find_spec("bartizan.house"):
         root: type[BaseModel] = import_module("bartizan.house").Settings
@@ -183,7 +183,7 @@ def event_rows(event: type[Event]) -> Iterator[str]:
 def permissions() -> Iterator[str]:
     """Write every permission that a room declares."""
     yield "# Permissions\n"
-    yield "Roles are sets of these. A dot or a plural, as in `invoices.read`, is understood as `invoice:read`.\n"
+    yield "Roles are sets of these. A dot or a plural is understood: `invoices.read` is `invoice:read`.\n"
     for room in capabilities():
         if room.permissions:
             yield from (f"## {room.name}\n", "| permission | allows to |", "|---|---|")
@@ -200,7 +200,7 @@ def status(error: type[BartizanError]) -> int:
 def problems() -> Iterator[str]:
     """Write every error, by its stable code."""
     yield "# Errors\n"
-    yield "Over HTTP each is a problem document (RFC 9457) with its code; on the command line, an exit code.\n"
+    yield "Over HTTP each is a problem document (RFC 9457) with its code; in a shell, an exit code.\n"
     general = [
         error for error in subclasses(BartizanError) if error.__module__.startswith("bartizan.foundation")
     ]
@@ -260,9 +260,9 @@ PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
 }
 
 
-def pages() -> Mapping[str, str]:
-    """Give the text of every page, by file name."""
-    return {name: NOTE + "\n" + "\n".join(write()).rstrip() + "\n" for name, write in PAGES.items()}
+def page(name: str) -> str:
+    """Write one page."""
+    return NOTE + "\n" + "\n".join(PAGES[name]()).rstrip() + "\n"
 
 
 def undocumented(room: Capability) -> Sequence[str]:
@@ -284,5 +284,5 @@ def own_words(cls: type) -> str | None:
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name, text in pages().items():
-        (FOLDER / name).write_text(text)
+    for file in PAGES:
+        (FOLDER / file).write_text(page(file))

@@ -9,6 +9,7 @@ import click
 import uvicorn
 
 from bartizan.doors.cli.banner import banner
+from bartizan.doors.cli.seed import seed_demo
 from bartizan.house import Bartizan
 
 from .app import create
@@ -49,7 +50,7 @@ async def seed() -> list[tuple[str, str, str]]:
     house = Bartizan()
     try:
         await house.start(embedded=False)
-        made = await house.seed_demo()
+        made = await seed_demo(house)
         return [(person.email, person.password, person.role) for person in made.people]
     finally:
         await house.stop()

@@ -7,7 +7,7 @@ import pytest
 from bartizan.foundation.capability import Capability
 from tools.features import features
 from tools.inventory import REPOSITORY, capabilities
-from tools.reference import FOLDER, pages, undocumented
+from tools.reference import FOLDER, PAGES, page, undocumented
 
 ROOMS = list(capabilities())
 LINK = re.compile(r"\]\((?!https?://|mailto:|#)(?P<target>[^)#\s]+)(?:#[^)]*)?\)")
@@ -18,9 +18,9 @@ def test_everything_a_room_declares_is_documented(room: Capability) -> None:
     assert list(undocumented(room)) == []
 
 
-@pytest.mark.parametrize("name", pages())
+@pytest.mark.parametrize("name", PAGES)
 def test_the_reference_is_what_the_code_says(name: str) -> None:
-    assert (FOLDER / name).read_text() == pages()[name], "run `make reference`"
+    assert (FOLDER / name).read_text() == page(name), "run `make reference`"
 
 
 def test_every_link_between_pages_leads_somewhere() -> None:

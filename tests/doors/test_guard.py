@@ -9,20 +9,14 @@ import pytest
 from starlette.types import ASGIApp
 
 from bartizan.doors.frameworks import Wrapped, wrap
+from bartizan.doors.testing import Cast, Person, anyone, browser, program
+from bartizan.house import Bartizan
 from tests.doors.hosts import echo
-from tests.factories import Person, acme, browser, globex, person, program, house_settings
-
-pytestmark = pytest.mark.usefixtures("_quiet")
 
 
 @pytest.fixture
-def _quiet() -> None:
-    """Nothing to set up; the marker keeps fixtures named."""
-
-
-@pytest.fixture
-async def app(database_url: str, tmp_path: Any) -> AsyncGenerator[Wrapped]:
-    settings = house_settings(database_url, tmp_path)
+async def app(bartizan_settings: dict[str, Any]) -> AsyncGenerator[Wrapped]:
+    settings = dict(bartizan_settings)
     settings["guard"] = {
         "public_paths": ["/ping", "/static/*"],
         "read_routes": ["POST /search"],
@@ -35,9 +29,20 @@ async def app(database_url: str, tmp_path: Any) -> AsyncGenerator[Wrapped]:
     await app.bz.stop()
 
 
-def nobody(app: ASGIApp, address: str = "203.0.113.9") -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(app, client=(address, 4711))
-    return httpx.AsyncClient(transport=transport, base_url="http://app.test")
+def nobody(app: ASGIApp) -> httpx.AsyncClient:
+    return anyone(app)
+
+
+async def acme(bz: Bartizan) -> str:
+    return await Cast(bz).organization("Acme")
+
+
+async def globex(bz: Bartizan) -> str:
+    return await Cast(bz).organization("Globex")
+
+
+async def person(bz: Bartizan, org_id: str, role: str) -> Person:
+    return await Cast(bz).person(org_id, role)
 
 
 @pytest.mark.feature("CORE-02")
@@ -156,7 +161,11 @@ async def test_an_organization_header_counts_only_for_members(app: Wrapped) -> N
     ours, theirs = await acme(app.bz), await globex(app.bz)
     member = await person(app.bz, ours, "member")
     both = await person(app.bz, ours, "member")
-    await app.bz_add(both, theirs, "viewer") if hasattr(app, "bz_add") else None
+    await Cast(app.bz).join(both.id, theirs, "viewer")
+    async with program(app, both) as http:
+        assert (await http.get("/x", headers={"x-org-id": theirs})).json()["org"] == theirs
+        assert (await http.post("/x", headers={"x-org-id": theirs})).status_code == 403
+        assert (await http.post("/x", headers={"x-org-id": ours})).status_code == 200
     async with program(app, member) as http:
         for header in ("x-org-id", "x-tenant-id"):
             assert (await http.get("/x", headers={header: theirs})).status_code == 403

@@ -64,9 +64,9 @@ class PostgreSQL:
         if not self._do(
             self._operator.fetchval("select rolsuper from pg_roles where rolname = current_user")
         ):
-            pytest.exit(
-                f"{NAMED} has to name a superuser: the tests make roles and databases of their own.", 2
-            )
+            self._do(self._operator.close())
+            message = f"{NAMED} has to name a superuser: the tests make roles and databases of their own."
+            raise RuntimeError(message)
         self._inside: asyncpg.Connection | None = None
 
     def migrated(self) -> str:
@@ -178,9 +178,10 @@ def running(folder: Path) -> str:
             deadline = time.monotonic() + 60
             while not announcement.exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
-    said = announcement.read_text()
+    said = announcement.read_text() if announcement.exists() else "it did not start in time."
     if not said.startswith("postgresql://"):
-        pytest.exit(f"No PostgreSQL for the tests: {said}\nName one of your own in {NAMED}.", 2)
+        message = f"No PostgreSQL for the tests: {said}\nName one of your own in {NAMED}."
+        raise RuntimeError(message)
     return said
 
 

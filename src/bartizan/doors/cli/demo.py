@@ -5,6 +5,7 @@ import click
 from bartizan.house import Bartizan
 
 from .running import as_json, asking, table, with_house
+from .seed import seed_demo
 
 
 @click.command()
@@ -21,7 +22,7 @@ async def demo(json_: bool) -> None:  # noqa: FBT001
     """
 
     async def act(house: Bartizan) -> None:
-        seed = await house.seed_demo()
+        seed = await seed_demo(house)
         if json_:
             as_json(seed.model_dump(mode="json"))
             return

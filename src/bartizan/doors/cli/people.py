@@ -2,7 +2,9 @@
 
 import click
 
+from bartizan.access.rbac import Explanation
 from bartizan.foundation.context import current
+from bartizan.foundation.errors import Invalid
 from bartizan.house import Bartizan
 
 from .running import as_json, asking, with_house
@@ -48,13 +50,34 @@ async def explain(person: str, permission: str, org: str | None, json_: bool) ->
     """
 
     async def act(house: Bartizan) -> None:
-        answer = await house.explain(person, permission, org)
+        answer = await explained(house, person, permission, org)
         if json_:
             as_json(answer.model_dump(mode="json"))
             return
-        verdict = click.style("yes", fg="green", bold=True) if answer.allowed else click.style("no", fg="red", bold=True)
-        click.echo(f"{verdict}  {answer.sentence}")
-        for step in answer.steps:
-            click.echo(f"     {step}")
+        word, colour = ("yes", "green") if answer.allowed else ("no", "red")
+        click.echo(f"{click.style(word, fg=colour, bold=True)}  {answer.summary}")
+        for reason in answer.because:
+            click.echo(f"     {'>' if reason.decides else ' '} {reason.text}")
+        if answer.would_allow:
+            click.echo(f"     Roles that would allow it: {', '.join(answer.would_allow)}.")
 
     await with_house(act)
+
+
+class WhichOrganization(Invalid):
+    """The person is in several organizations, or in none: say which with --org."""
+
+
+async def explained(house: Bartizan, person: str, permission: str, org: str | None) -> Explanation:
+    """Explain a decision for somebody named by id or e-mail, in an organization named by id or slug."""
+    with current.as_system(name="command line"):
+        user = await house.identity.find_by_email(person) if "@" in person else None
+        user_id = user.id if user else person
+        theirs = await house.orgs.of(user_id)
+        chosen = [one for one in theirs if org in {None, one.id, one.slug}]
+        if len(chosen) != 1:
+            names = ", ".join(one.slug for one in theirs) or "none"
+            message = f"Organizations of {person}: {names}."
+            raise WhichOrganization(message, field="--org")
+    with current.as_system(chosen[0].id, name="command line"):
+        return await house.rbac.explain(user_id, permission)

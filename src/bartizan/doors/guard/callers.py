@@ -3,7 +3,7 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bartizan.access.api_keys import ApiKeys
@@ -26,6 +26,10 @@ class CredentialNotAccepted(Unauthenticated):
 
 class NotTheKeysOrganization(Forbidden):
     """An API key works in its own organization only."""
+
+
+class StaysInItsOrganization(Forbidden):
+    """Whoever acts as somebody else stays in the organization where that began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class Callers:
             scheme, _, token = authorization.partition(" ")
             if scheme.lower() == "bearer":
                 token = token.strip()
-                return Credential("key" if self._api_keys.looks_like_key(token) else "bearer", token)
+                return Credential("key" if self._api_keys.is_key(token) else "bearer", token)
         if token := read_cookie(headers, self._cookie):
             return Credential("cookie", token)
         return None
@@ -107,6 +111,17 @@ class Callers:
                 raise NotTheKeysOrganization
             return caller
         caller = (await self._sessions.authenticate(credential.secret)).caller()
-        if (org_id and org_id != caller.org_id) or (team_id and team_id != caller.team_id):
-            return await self._orgs.resolve(caller, org_id=org_id, team_id=team_id)
-        return caller
+        if (org_id in {None, "", caller.org_id}) and (team_id in {None, "", caller.team_id}):
+            return caller
+        if caller.actor_id is not None or caller.user_id is None:
+            raise StaysInItsOrganization
+        member = await self._orgs.resolve(caller.user_id, claim=caller.org_id, org=org_id, team=team_id)
+        if member is None:
+            return caller
+        return replace(
+            caller,
+            org_id=member.org_id,
+            team_id=member.team_id,
+            roles=frozenset(member.roles),
+            permissions=frozenset(member.permissions),
+        )

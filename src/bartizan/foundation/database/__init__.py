@@ -1,6 +1,7 @@
 """Engines, transactions, migrations and the two tenant walls."""
 
 from .service import Database
+from .settings import DatabaseSettings
 from .tables import Json, OrgTable, Table, UtcDateTime
 
-__all__ = ["Database", "Json", "OrgTable", "Table", "UtcDateTime"]
+__all__ = ["Database", "DatabaseSettings", "Json", "OrgTable", "Table", "UtcDateTime"]

@@ -1,85 +1,96 @@
-"""Transactions on SQLite and PostgreSQL, with hooks before and after the commit."""
+"""Transactions on SQLite and PostgreSQL, behind two tenant walls."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+import logging
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy import Connection, MetaData
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.orm import Session
 
-from . import dialect
-from .tables import Table
+from .errors import BadDatabaseUrl
+from .postgres import Postgres
+from .settings import DatabaseSettings
+from .sqlite import Sqlite
+from .tables import WALL, Table, WalledSession
+from .tenancy.rls import check, raise_walls
+from .tenancy.scope import across
+from .transactions import Hook, Transactions, faults
 
 T = TypeVar("T")
-Hook = Callable[[], Awaitable[None] | None]
-
-
-@dataclass(slots=True)
-class _Open:
-    session: AsyncSession
-    task: asyncio.Task[Any] | None
-    before: list[Hook] = field(default_factory=list)
-    after: list[Hook] = field(default_factory=list)
+_log = logging.getLogger(__name__)
 
 
 class Database:
-    """Hands out transactions. Calls made inside one join it."""
+    """Hands out transactions. Calls made inside one join it.
 
-    _across: ContextVar[bool] = ContextVar("bartizan_across", default=False)
+    On SQLite writers take turns, and a turn lasts until the transaction ends: never hash a password,
+    call the network or wait for anything else inside one.
+    """
 
-    def __init__(self, url: str) -> None:
-        dialect.register()
-        parsed = make_url(url)
+    def __init__(
+        self,
+        url: str = "",
+        settings: DatabaseSettings | None = None,
+        *,
+        production: bool = False,
+    ) -> None:
+        """Open ``url``, or what the settings name. Nothing is connected before the first use."""
+        self.settings = settings or DatabaseSettings()
+        self._production = production
+        parsed = _parse(url or self.settings.url.get_secret_value())
+        self._place: Sqlite | Postgres
         if parsed.get_backend_name() == "sqlite":
-            parsed = parsed.set(drivername="sqlite+inline")
-        self.engine = create_async_engine(parsed)
+            self._place = Sqlite(parsed, self.settings)
+        else:
+            self._place = Postgres(parsed, self.settings)
         self.kind = parsed.get_backend_name()
-        self._open: ContextVar[_Open | None] = ContextVar("bartizan_open", default=None)
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._turn = asyncio.Lock()
-        if self.kind == "sqlite":
-            event.listen(self.engine.sync_engine, "connect", _prepare)
+        self._transactions = Transactions(self._place.begin, self._session)
+        WALL.guard(*self._place.engines)
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The pooled engine. On SQLite it only reads: writers take turns through ``transaction``."""
+        return self._place.engine
+
+    def __repr__(self) -> str:
+        """Name the database without its credentials."""
+        url = self._place.url
+        return f"Database({url.get_backend_name()}, {url.database!r} at {url.host or 'this machine'})"
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
-        """Open a transaction that writes, or join the one this task has open."""
-        opened = self._open.get()
-        if opened and opened.task is asyncio.current_task():
-            yield opened.session
-            return
-        async with self._turn, self._sessions() as session:
-            if self.kind == "sqlite":
-                await (await session.connection()).exec_driver_sql("BEGIN IMMEDIATE")
-            opened = _Open(session, asyncio.current_task())
-            token = self._open.set(opened)
-            try:
+        """Open a transaction that writes, or join the one this task has open.
+
+        The outermost block commits. An error that leaves an inner block dooms the whole transaction,
+        even if it is caught further out; see ``savepoint``.
+        """
+        if opened := self._transactions.mine():
+            with self._transactions.join(opened) as session:
                 yield session
-                while opened.before:
-                    if (result := opened.before.pop(0)()) is not None:
-                        await result
-                await session.commit()
-            except BaseException:
-                await session.rollback()
-                raise
-            finally:
-                self._open.reset(token)
-        for hook in opened.after:
-            if (result := hook()) is not None:
-                await result
+        else:
+            async with self._transactions.begin() as session:
+                yield session
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncGenerator[AsyncSession]:
+        """Try something inside the open transaction; an error undoes this block alone."""
+        async with self._transactions.savepoint() as session:
+            yield session
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession]:
-        """Open a transaction that only reads, or join the one this task has open."""
-        opened = self._open.get()
-        if opened and opened.task is asyncio.current_task():
-            yield opened.session
+        """Open a transaction that only reads, or join the one this task has open; it never waits for writers."""
+        if opened := self._transactions.mine():
+            with self._transactions.join(opened) as session:
+                yield session
             return
-        async with self._sessions() as session:
-            yield session
+        with faults():
+            async with self._session(self._place.readers) as session:
+                yield session
 
     @property
     def in_transaction(self) -> bool:
@@ -88,45 +99,80 @@ class Database:
         return opened is not None and opened.task is asyncio.current_task()
 
     def before_commit(self, hook: Hook) -> None:
-        """Run ``hook`` inside this task's open transaction, as its last act."""
-        self._current().before.append(hook)
+        """Run ``hook`` inside this task's open transaction, as its last act. It may add further hooks."""
+        self._transactions.need().before.append(hook)
 
     def after_commit(self, hook: Hook) -> None:
-        """Run ``hook`` once this task's open transaction has committed; never if it rolls back."""
-        self._current().after.append(hook)
+        """Run ``hook`` once this task's open transaction is durable; never if it rolls back.
+
+        An error in it is logged: the commit stands.
+        """
+        self._transactions.need().after.append(hook)
 
     async def write(self, unit: Callable[[Connection], T]) -> T:
-        """Run a plain function in a transaction that it may share with others; return when durable."""
-        async with self.transaction() as session:
-            return await (await session.connection()).run_sync(unit)
+        """Run a plain function in a commit that it may share with others; return when durable.
+
+        Inside an open transaction of this task it joins that instead. The function must not wait for
+        anything, nor commit.
+        """
+        if opened := self._transactions.mine():
+            with self._transactions.join(opened) as session:
+                return await (await session.connection()).run_sync(unit)
+        with faults():
+            return await self._place.write(unit)
 
     @contextmanager
     def across_organizations(self) -> Generator[None]:
         """Lift the tenant walls for the block: only stores may, and only where the question spans tenants."""
-        token = self._across.set(True)
-        try:
+        with across():
             yield
-        finally:
-            self._across.reset(token)
+            if opened := self._transactions.mine():
+                WALL.pass_on(opened.session.sync_session)
 
     async def migrate(self) -> None:
         """Bring the tables to the newest revision."""
-        async with self.engine.begin() as connection:
-            await connection.run_sync(Table.metadata.create_all)
+        await self.create_tables()
+
+    async def create_tables(self, metadata: MetaData | None = None) -> None:
+        """Create what is missing, without migrations: for tests of single rooms."""
+        chosen = metadata or Table.metadata
+
+        def create(connection: Connection) -> None:
+            chosen.create_all(connection)
+            raise_walls(connection, WALL.tables(chosen))
+
+        with across():
+            await self.write(create)
+
+    async def check(self) -> None:
+        """Refuse a database that would not keep organizations apart, naming the cure. For start-up."""
+        if self.kind != "postgresql":
+            return
+        allowed = self.settings.allow_superuser and not self._production
+
+        def look(session: Session) -> str | None:
+            return check(session.connection(), WALL.tables(Table.metadata), allow_superuser=allowed)
+
+        with across():
+            async with self.reading() as session:
+                warning = await session.run_sync(look)
+        if warning:
+            _log.warning(warning)
 
     async def close(self) -> None:
-        """Let go of every connection."""
-        await self.engine.dispose()
+        """Finish the writes under way, then let go of every connection."""
+        await self._place.close()
 
-    def _current(self) -> _Open:
-        opened = self._open.get()
-        if opened is None:
-            message = "No transaction is open."
-            raise RuntimeError(message)
-        return opened
+    def _session(self, bind: Any) -> AsyncSession:
+        return AsyncSession(bind, expire_on_commit=False, sync_session_class=WalledSession)
 
 
-def _prepare(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
-        connection.execute(f"PRAGMA {pragma}")
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except ArgumentError:
+        backend = ""
+    if backend not in ("sqlite", "postgresql"):
+        raise BadDatabaseUrl from None  # the error in hand shows the URL, password and all
+    return parsed

@@ -2,13 +2,16 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from sqlalchemy import DateTime, MetaData, String, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from .tenancy import TenantWall
+from .tenancy.scope import own
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -85,4 +88,14 @@ class OrgTable(Table):
 
     __abstract__ = True
 
-    org_id: Mapped[str] = mapped_column(String(30), index=True)
+    org_id: Mapped[str] = mapped_column(String(30), index=True, default=own)
+    """Stamped with the current organization, on bulk and Core inserts too."""
+
+
+class WalledSession(Session):
+    """What every session of ours is underneath: it keeps to the current organization."""
+
+
+WALL: Final = TenantWall(OrgTable)
+"""The first wall around every :class:`OrgTable`."""
+WALL.install(WalledSession)

@@ -1,9 +1,37 @@
 """Everything an operator can turn: typed, documented, and traceable to where it was set."""
 
-from pydantic import BaseModel, ConfigDict
+from .errors import InvalidSettings, MissingService, NoSecretKey, UnsafeInProduction
+from .service import (
+    banner,
+    check_production,
+    describe,
+    development_key,
+    fall_back,
+    load,
+    secret_keys,
+    toggles,
+)
+from .types import BaseSettings, Environment, Loaded, ModuleSection, Problem, Section, SettingRow, rules
 
-
-class Section(BaseModel):
-    """One room's settings; each field is also ``BARTIZAN_<ROOM>__<FIELD>``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+__all__ = [
+    "BaseSettings",
+    "Environment",
+    "InvalidSettings",
+    "Loaded",
+    "MissingService",
+    "ModuleSection",
+    "NoSecretKey",
+    "Problem",
+    "Section",
+    "SettingRow",
+    "UnsafeInProduction",
+    "banner",
+    "check_production",
+    "describe",
+    "development_key",
+    "fall_back",
+    "load",
+    "rules",
+    "secret_keys",
+    "toggles",
+]

@@ -143,7 +143,7 @@ class Attempts:
             await handler.run(job.payload, context)
             return
         loop = asyncio.get_running_loop()
-        call = partial(copy_context().run, handler.run, job.payload, context)
+        call: Callable[[], Any] = partial(copy_context().run, handler.run, job.payload, context)
         result: Any = await loop.run_in_executor(threads, call)
         if inspect.isawaitable(result):  # a wrapper that hid its coroutine function
             await result

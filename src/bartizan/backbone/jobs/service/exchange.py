@@ -7,8 +7,9 @@ from functools import partial
 
 from bartizan.backbone.events import Events
 from bartizan.backbone.jobs.events import JobDied
-from bartizan.backbone.jobs.store import JobStore
+from bartizan.backbone.jobs.store import JobStore, Leases
 from bartizan.backbone.jobs.types import Claimed, Outcome, Turn
+from bartizan.foundation.context import Origin, current
 from bartizan.foundation.database import Database
 
 from .intake import Intake
@@ -71,6 +72,11 @@ class Exchange:
 
     async def _bury(self, outcome: Outcome) -> None:
         job, leases = outcome.job, self._intake.leases
+        origin = Origin(request_id=job.correlation_id or job.id)
+        with current.receiving(origin):
+            await self._end(job, outcome, leases)
+
+    async def _end(self, job: Claimed, outcome: Outcome, leases: Leases) -> None:
         async with self._database.transaction() as session:
             connection = await session.connection()
             now = await connection.run_sync(leases.now)
@@ -80,7 +86,8 @@ class Exchange:
     async def _died(self, job_id: str, org_id: str | None, kind: str, attempts: int, reason: str) -> None:
         log.error("job %s (%s) is dead after %d attempts: %s", job_id, kind, attempts, reason)
         event = JobDied(job_id=job_id, kind=kind, attempts=attempts, reason=reason)
-        await self._events.announce(event, org_id=org_id)
+        with current.as_system(org_id, "worker"):
+            await self._events.announce(event, org_id=org_id)
 
     def queues(self) -> set[str]:
         """List the queues that handlers name."""

@@ -83,25 +83,30 @@ class Intake:
         platform. It runs not before ``run_at``, or ``delay`` seconds from now. While a job with the same
         ``unique_key`` is waiting or running in the organization, that one's id is given instead.
         """
-        handler = self.handlers.get(kind) or Handler(kind=kind, run=_nobody)
-        origin, caller = current.origin, current.anyone
-        values: dict[str, Any] = {
-            "id": ids.new("job"),
-            "org_id": (caller.org_id if caller else None) if isinstance(org_id, EllipsisType) else org_id,
-            "queue": queue or handler.queue,
-            "kind": kind,
-            "payload": self._checked(payload or {}),
-            "priority": priority,
-            "attempts": 0,
-            "max_attempts": max_attempts or handler.max_attempts or self.settings.attempts,
-            "timeout": timeout or handler.timeout or self.settings.timeout,
-            "unique_key": unique_key,
-            "correlation_id": origin.request_id if origin else None,
-        }
+        values = self._values(kind, payload or {}, org_id, priority, queue)
+        values["max_attempts"] = max_attempts or values["max_attempts"]
+        values["timeout"] = timeout or values["timeout"]
+        values["unique_key"] = unique_key
         async with self._database.transaction() as session:
             job_id = await JobStore(session, self.leases).add(values, delay=delay, run_at=run_at)
             self._database.after_commit(self.wake)
         return job_id
+
+    async def enqueue_many(
+        self,
+        kind: str,
+        payloads: Sequence[dict[str, Any]],
+        *,
+        org_id: str | EllipsisType | None = ...,
+        priority: int = 0,
+        queue: str | None = None,
+    ) -> Sequence[str]:
+        """Add one job for each payload, in the caller's transaction and few statements; gives their ids."""
+        rows = [self._values(kind, payload, org_id, priority, queue) for payload in payloads]
+        async with self._database.transaction() as session:
+            await JobStore(session, self.leases).add_many(rows)
+            self._database.after_commit(self.wake)
+        return [row["id"] for row in rows]
 
     def on(
         self,
@@ -122,8 +127,8 @@ class Intake:
         self.handler(kind, handler, queue=queue, timeout=timeout, max_attempts=max_attempts, backoff=backoff)
 
         async def listen(envelope: Envelope) -> None:
-            # Its own dead letter is an event too: hearing that would go on for ever.
-            if not (isinstance(envelope.event, JobDied) and envelope.event.kind == kind):
+            # The dead letter of a listener is an event too: two that fail would keep each other busy for ever.
+            if not (isinstance(envelope.event, JobDied) and envelope.event.kind.startswith("event:")):
                 await self.enqueue(
                     kind,
                     envelope.as_dict(),
@@ -146,6 +151,30 @@ class Intake:
     def local_now(self) -> datetime:
         """Tell the time of this process, for what no other one compares with."""
         return self._clock.now()
+
+    def _values(
+        self,
+        kind: str,
+        payload: dict[str, Any],
+        org_id: str | EllipsisType | None,
+        priority: int,
+        queue: str | None,
+    ) -> dict[str, Any]:
+        handler = self.handlers.get(kind) or Handler(kind=kind, run=_nobody)
+        origin, caller = current.origin, current.anyone
+        return {
+            "id": ids.new("job"),
+            "org_id": (caller.org_id if caller else None) if isinstance(org_id, EllipsisType) else org_id,
+            "queue": queue or handler.queue,
+            "kind": kind,
+            "payload": self._checked(payload),
+            "priority": priority,
+            "attempts": 0,
+            "max_attempts": handler.max_attempts or self.settings.attempts,
+            "timeout": handler.timeout or self.settings.timeout,
+            "unique_key": None,
+            "correlation_id": origin.request_id if origin else None,
+        }
 
     def _checked(self, payload: dict[str, Any]) -> dict[str, Any]:
         try:

@@ -229,7 +229,7 @@ class PostgresLeases(Leases):
         ).rowcount
 
     def _begin(self, connection: Connection, lease: float) -> tuple[datetime, bool]:
-        # A worker that freezes while it holds the lock is cut off by the server: it cannot hold up the others.
+        # A worker that freezes with the lock is cut off by the server: it cannot hold up the others.
         patience = f"{max(1000, int(lease * 1000))}ms"
         _, free, now = connection.execute(self._BEGIN, {"patience": patience, "key": _LOCK}).one()
         return self._clock.now() if self._clock.steered else now, free

@@ -12,6 +12,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    insert,
     literal,
     select,
     text,
@@ -55,7 +56,7 @@ class JobStore:
             "created_at": present,
         }
         if values["unique_key"] is None:
-            await self._session.execute(postgresql.insert(JobRow).values(values))
+            await self._session.execute(insert(JobRow).values(values))
             return str(values["id"])
         make = postgresql.insert if self._session.get_bind().dialect.name == "postgresql" else sqlite.insert
         while True:
@@ -65,6 +66,14 @@ class JobStore:
                 return id_
             if id_ := await self._session.scalar(self._same(values["lane"], values["unique_key"])):
                 return id_
+
+    async def add_many(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert jobs that may run at once."""
+        if rows:
+            now = await self.now()
+            same = {"state": "ready", "run_at": now, "created_at": now}
+            jobs = [{**row, **same, "lane": row["org_id"] or PLATFORM} for row in rows]
+            await self._session.execute(insert(JobRow), jobs)
 
     async def release(self, now: datetime) -> None:
         """Let jobs run whose time has come."""

@@ -1,0 +1,53 @@
+"""What goes in and out of the audit log, and what a record is made of."""
+
+from .body import (
+    ANONYMOUS,
+    PLATFORM,
+    Composed,
+    Detail,
+    Draft,
+    canonical,
+    compose,
+    digest,
+    disclose,
+    fact,
+    leaf_of,
+    resource_of,
+    stamp,
+    tidy,
+    tidy_path,
+)
+from .record import (
+    Action,
+    AuditActor,
+    AuditEvent,
+    AuditQuery,
+    AuditRecord,
+    AuditTarget,
+    NewAuditEntry,
+)
+
+__all__ = [
+    "ANONYMOUS",
+    "PLATFORM",
+    "Action",
+    "AuditActor",
+    "AuditEvent",
+    "AuditQuery",
+    "AuditRecord",
+    "AuditTarget",
+    "Composed",
+    "Detail",
+    "Draft",
+    "NewAuditEntry",
+    "canonical",
+    "compose",
+    "digest",
+    "disclose",
+    "fact",
+    "leaf_of",
+    "resource_of",
+    "stamp",
+    "tidy",
+    "tidy_path",
+]

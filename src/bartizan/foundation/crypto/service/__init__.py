@@ -1,0 +1,8 @@
+"""The key ring, the signing keys, and tokens."""
+
+from . import tokens
+from .keyring import Keyring
+from .signing import SigningKeys
+from .timed import TimedTokens
+
+__all__ = ["Keyring", "SigningKeys", "TimedTokens", "tokens"]

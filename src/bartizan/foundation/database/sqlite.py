@@ -1,0 +1,87 @@
+"""SQLite: one connection that writes (see :mod:`.writer`), a pool of others that only read.
+
+Write-ahead log, so that readers never wait for the writer and always see a whole state. Foreign keys
+are on. ``synchronous`` is FULL by default, not NORMAL: an acknowledged change and its audit row
+survive a power cut, and because units share commits, FULL costs next to nothing under load.
+"""
+
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from . import dialect
+from .settings import DatabaseSettings
+from .writer import Unit, Writer
+
+T = TypeVar("T")
+
+
+class Sqlite:
+    """A SQLite file. In memory means a throw-away file, since connections cannot share memory safely."""
+
+    def __init__(self, url: URL, settings: DatabaseSettings) -> None:
+        dialect.register()
+        self._settings = settings
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        if url.database in (None, "", ":memory:"):
+            self._scratch = tempfile.TemporaryDirectory(prefix="bartizan-", ignore_cleanup_errors=True)
+            url = url.set(database=f"{self._scratch.name}/bartizan.db")
+        self.url = url
+        common: dict[str, Any] = {"connect_args": {"check_same_thread": False}, "hide_parameters": True}
+        self.engine: AsyncEngine = create_async_engine(
+            url.set(drivername="sqlite+inline"),
+            pool_size=settings.pool_size,
+            max_overflow=settings.max_overflow,
+            pool_timeout=settings.pool_timeout,
+            **common,
+        )
+        self.writing = create_async_engine(url.set(drivername="sqlite+turn"), **common)
+        event.listen(self.engine.sync_engine, "connect", self._prepare_reader)
+        event.listen(self.writing.sync_engine, "connect", self._prepare)
+        self._writer = Writer(
+            self.writing, turn_timeout=settings.pool_timeout, busy_timeout=settings.busy_timeout
+        )
+
+    @property
+    def engines(self) -> tuple[AsyncEngine, ...]:
+        """Every engine that a tenant wall must stand around."""
+        return (self.engine, self.writing)
+
+    @property
+    def readers(self) -> AsyncEngine:
+        """The engine of transactions that only read."""
+        return self.engine
+
+    async def begin(self) -> Unit:
+        """Wait for the turn to write."""
+        return await self._writer.begin()
+
+    async def write(self, function: Callable[[Connection], T]) -> T:
+        """Run a plain function in a commit shared with others."""
+        return await self._writer.write(function)
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        await self._writer.close()
+        await self.engine.dispose()
+        if self._scratch:
+            self._scratch.cleanup()
+
+    def _prepare(self, connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        connection.execute(f"PRAGMA busy_timeout={round(self._settings.busy_timeout * 1000)}")
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={self._settings.synchronous}")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    def _prepare_reader(self, connection: sqlite3.Connection, record: object) -> None:
+        # A file on a read-only disk cannot be put in WAL mode, and can be read all the same.
+        with suppress(sqlite3.OperationalError):
+            self._prepare(connection, record)
+        connection.execute("PRAGMA query_only=ON")

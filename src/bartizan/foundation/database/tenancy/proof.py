@@ -1,0 +1,336 @@
+"""Proves of a SQL statement, once, that it can touch the rows of one organization only.
+
+A statement is proven when *every* place in it that names a walled table is accounted for:
+
+- a table that is read, updated or deleted from: a top-level conjunct binds its organization column to
+  a parameter, directly or through equalities (``tag.org_id = link.org_id AND link.org_id = :p``), in a
+  clause that really restricts the table (an outer join's ON restricts its inner side alone);
+- an INSERT: each row, or the SELECT that feeds it, gives the column as a parameter, and a conflict
+  cannot overwrite a foreign row;
+- an assignment to the column: a parameter too.
+
+What is not understood stays unaccounted for, so it is refused. The proof names the parameters; the
+guard compares their values with the current organization each time. Importing sqlglot takes some 0.1 s
+and a proof about 1 ms, so this module is loaded at the first statement that needs it, and each proof kept.
+
+Not seen here: what views and functions of the database hide. Row-level security sees those.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import sqlglot
+from sqlglot import exp
+
+Node = tuple[str, str]
+"""An alias and a column."""
+Source = str
+"""What a column must equal: ``:name`` of a parameter, or ``'text`` of a literal."""
+Alternatives = frozenset[Source]
+
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it cannot parse is refused, not logged
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What holds of a statement whose parameters are named ``p0``, ``p1`` …"""
+
+    refused: frozenset[str] = frozenset()
+    """Walled tables for which there is no proof."""
+    required: tuple[Alternatives, ...] = ()
+    """Of each of these, one must equal the organization."""
+    by_key: tuple[str, tuple[tuple[str, Source], ...]] | None = None
+    """An UPDATE or DELETE of one row by its primary key: the table, its columns, their parameters."""
+
+
+def prove(sql: str, dialect: str, keys: Mapping[str, tuple[str, ...]], column: str) -> Proof:
+    """Prove ``sql``. ``keys`` gives each walled table (in lower case) and the columns of its primary key."""
+    try:
+        trees = sqlglot.parse(sql, read=dialect)
+    except sqlglot.errors.SqlglotError:
+        trees = []
+    tree = trees[0] if len(trees) == 1 else None
+    if not isinstance(tree, exp.Query | exp.Insert | exp.Update | exp.Delete):
+        return Proof(refused=frozenset(keys))
+    return _Prover(keys, column.lower()).prove(tree)
+
+
+@dataclass(slots=True)
+class _Scope:
+    """What one SELECT, UPDATE or DELETE draws from."""
+
+    tables: dict[str, list[exp.Table]] = field(default_factory=dict)
+    aliases: set[str] = field(default_factory=set)
+    facts: list[tuple[exp.Expression, set[str]]] = field(default_factory=list)
+    """A conjunct, and the aliases that it restricts."""
+
+    def add(self, source: exp.Expression | None) -> set[str]:
+        """Take in one item of FROM, with the joins that hang on it; give its aliases."""
+        if isinstance(source, exp.Subquery) and isinstance(source.this, exp.Table):  # (a JOIN b ON …)
+            own = self.add(source.this)
+        elif isinstance(source, exp.Table):
+            own = {source.alias_or_name.lower()}
+            self.tables.setdefault(source.alias_or_name.lower(), []).append(source)
+        elif isinstance(source, exp.Expression):
+            own = {source.alias_or_name.lower()}
+        else:
+            return set()
+        self.aliases |= own
+        if source is not None:
+            self.join(own, source.args.get("joins"))
+        return own
+
+    def join(self, left: set[str], joins: Iterable[exp.Join] | None) -> None:
+        """Add joined tables; ``left`` grows by them."""
+        for join in joins or ():
+            right = self.add(join.this)
+            side = (join.side or "").upper()
+            restricts = {"": left | right, "LEFT": right, "RIGHT": set(left)}.get(side, set())
+            if not join.method:
+                self.facts += [(fact, set(restricts)) for fact in _conjuncts(join.args.get("on"))]
+            left |= right
+
+
+class _Prover:
+    def __init__(self, keys: Mapping[str, tuple[str, ...]], column: str) -> None:
+        self._keys = keys
+        self._column = column
+        self._open: dict[int, str] = {}
+        self._required: list[Alternatives] = []
+        self._by_key: tuple[str, tuple[tuple[str, Source], ...]] | None = None
+
+    def prove(self, tree: exp.Expression) -> Proof:
+        for table in tree.find_all(exp.Table):
+            if table.name.lower() in self._keys:
+                self._open[id(table)] = table.name.lower()
+        self._visit(tree, {})
+        by_key = self._by_key if len(self._open) == 1 else None
+        return Proof(frozenset(self._open.values()), tuple(dict.fromkeys(self._required)), by_key)
+
+    def _visit(self, node: exp.Expression, outer: Mapping[Node, Alternatives]) -> None:
+        """Prove a statement and the statements inside it; ``outer`` is what is known around it."""
+        known = outer
+        if isinstance(node, exp.Select):
+            known = self._select(node, outer)
+        elif isinstance(node, exp.Update):
+            known = self._update(node, outer)
+        elif isinstance(node, exp.Delete):
+            known = self._delete(node, outer)
+        elif isinstance(node, exp.Insert):
+            self._insert(node, outer)
+        for inner in _inner(node):
+            self._visit(inner, known)
+
+    def _select(self, node: exp.Select, outer: Mapping[Node, Alternatives]) -> Mapping[Node, Alternatives]:
+        scope = _Scope()
+        start = node.args.get("from_") or node.args.get("from")
+        left = scope.add(start.this) if start else set[str]()
+        scope.join(left, node.args.get("joins"))
+        for lock in node.args.get("locks") or ():  # FOR UPDATE OF alias
+            for table in lock.expressions:
+                if table.name.lower() in scope.aliases:
+                    self._open.pop(id(table), None)
+        return self._settle(scope, node, outer)
+
+    def _update(self, node: exp.Update, outer: Mapping[Node, Alternatives]) -> Mapping[Node, Alternatives]:
+        scope = _Scope()
+        left = scope.add(node.this)
+        start = node.args.get("from_") or node.args.get("from")
+        if start:
+            left |= scope.add(start.this)
+        scope.join(left, node.args.get("joins"))
+        if not self._assigns_well(node.expressions, node.this):
+            return outer
+        known = self._settle(scope, node, outer)
+        self._note_key(node, scope)
+        return known
+
+    def _delete(self, node: exp.Delete, outer: Mapping[Node, Alternatives]) -> Mapping[Node, Alternatives]:
+        scope = _Scope()
+        for source in (node.this, *(node.args.get("using") or ())):
+            scope.add(source)
+        known = self._settle(scope, node, outer)
+        self._note_key(node, scope)
+        return known
+
+    def _settle(
+        self, scope: _Scope, node: exp.Expression, outer: Mapping[Node, Alternatives]
+    ) -> Mapping[Node, Alternatives]:
+        """Work out what each column must equal, and strike off the tables that are held to a value."""
+        where = node.args.get("where")
+        facts = [*scope.facts, *((fact, scope.aliases) for fact in _conjuncts(where.this if where else None))]
+        known = {item: value for item, value in outer.items() if item[0] not in scope.aliases}
+        links: list[tuple[Node, Node]] = []
+        for fact, restricts in facts:
+            if not isinstance(fact, exp.EQ):
+                continue
+            sides = (fact.this, fact.expression)
+            for one, other in (sides, sides[::-1]):
+                item = self._item(one, scope)
+                if item is None or item[0] not in restricts:
+                    continue
+                if (source := _source(other)) is not None:
+                    known[item] = known.get(item, frozenset()) | {source}
+                elif (to := self._item(other, scope, outer)) is not None:
+                    links.append((item, to))
+        changed = True
+        while changed:
+            changed = False
+            for item, to in links:
+                if not known.get(to, frozenset()) <= known.get(item, frozenset()):
+                    known[item] = known.get(item, frozenset()) | known[to]
+                    changed = True
+        for alias, tables in scope.tables.items():
+            if len(tables) == 1 and (alternatives := known.get((alias, self._column))):
+                self._strike(tables[0], alternatives)
+        return known
+
+    def _item(
+        self, side: exp.Expression, scope: _Scope, outer: Mapping[Node, Alternatives] | None = None
+    ) -> Node | None:
+        """Read a column of this scope or, if allowed, of one around it."""
+        if not isinstance(side, exp.Column):
+            return None
+        alias, name = side.table.lower(), side.name.lower()
+        if not alias:
+            alias = next(iter(scope.aliases)) if len(scope.aliases) == 1 else ""
+        if alias in scope.aliases or (outer and (alias, name) in outer):
+            return alias, name
+        return None
+
+    def _note_key(self, node: exp.Expression, scope: _Scope) -> None:
+        """Remember an UPDATE or DELETE of one row by its primary key."""
+        table = node.this
+        where = node.args.get("where")
+        if not isinstance(table, exp.Table) or len(scope.aliases) != 1 or where is None:
+            return
+        values: dict[str, Source] = {}
+        for fact in _conjuncts(where.this):
+            if isinstance(fact, exp.EQ) and (item := self._item(fact.this, scope)):
+                source = _source(fact.expression)
+                if source is not None:
+                    values[item[1]] = source
+        key = self._keys.get(table.name.lower(), ())
+        if key and all(name.lower() in values for name in key):
+            self._by_key = table.name.lower(), tuple((name, values[name.lower()]) for name in key)
+
+    def _insert(self, node: exp.Insert, outer: Mapping[Node, Alternatives]) -> None:
+        schema, table = node.this, node.this
+        if isinstance(schema, exp.Schema):
+            table = schema.this
+        if not isinstance(table, exp.Table) or id(table) not in self._open:
+            return
+        columns = [name.name.lower() for name in schema.expressions] if schema is not table else []
+        if self._column not in columns or node.args.get("alternative") == "REPLACE":
+            return
+        at = columns.index(self._column)
+        if not self._overwrites_well(node.args.get("conflict"), table):
+            return
+        needs: list[Alternatives] = []
+        for row in _rows(node.args.get("expression")):
+            source = _source(row[at]) if len(row) == len(columns) else None
+            if source is None:
+                return
+            needs.append(frozenset({source}))
+        if needs:
+            self._required += needs
+            self._open.pop(id(table))
+
+    def _overwrites_well(self, conflict: exp.Expression | None, table: exp.Table) -> bool:
+        """Tell whether ON CONFLICT leaves foreign rows alone."""
+        if conflict is None or "UPDATE" not in str(conflict.args.get("action") or "").upper():
+            return True
+        named = {column.name.lower() for key in conflict.args.get("conflict_keys") or () for column in _columns(key)}
+        if not self._assigns_well(conflict.expressions, table, excluded=True):
+            return False
+        if self._column in named:
+            return True
+        scope = _Scope()
+        scope.add(table.copy())
+        where = conflict.args.get("where")
+        for fact in _conjuncts(where.this if where else None):
+            if isinstance(fact, exp.EQ) and self._item(fact.this, scope) == (table.alias_or_name.lower(), self._column):
+                if (source := _source(fact.expression)) is not None:
+                    self._required.append(frozenset({source}))
+                    return True
+                if _is_excluded(fact.expression, self._column):
+                    return True
+        return False
+
+    def _assigns_well(
+        self, assignments: Iterable[exp.Expression], table: exp.Expression, *, excluded: bool = False
+    ) -> bool:
+        """Tell whether the organization column is assigned, if at all, the organization."""
+        if table.name.lower() not in self._keys:
+            return True
+        for assignment in assignments:
+            targets = {column.name.lower() for column in _columns(assignment.this)}
+            if not isinstance(assignment, exp.EQ):
+                return False
+            if self._column not in targets:
+                continue
+            source = _source(assignment.expression)
+            if source is not None and isinstance(assignment.this, exp.Column):
+                self._required.append(frozenset({source}))
+            elif not (excluded and _is_excluded(assignment.expression, self._column)):
+                return False
+        return True
+
+    def _strike(self, table: exp.Table, alternatives: Alternatives) -> None:
+        if self._open.pop(id(table), None) is not None:
+            self._required.append(alternatives)
+
+
+def _inner(node: exp.Expression) -> Iterator[exp.Expression]:
+    """Give the statements directly inside a statement."""
+    kinds = (exp.Select, exp.Insert, exp.Update, exp.Delete)
+    for item in node.walk(prune=lambda found: found is not node and isinstance(found, kinds)):
+        if item is not node and isinstance(item, kinds):
+            yield item
+
+
+def _conjuncts(condition: exp.Expression | None) -> Iterator[exp.Expression]:
+    """Give what must all be true."""
+    if isinstance(condition, exp.Paren):
+        yield from _conjuncts(condition.this)
+    elif isinstance(condition, exp.And):
+        yield from _conjuncts(condition.this)
+        yield from _conjuncts(condition.expression)
+    elif condition is not None:
+        yield condition
+
+
+def _source(value: exp.Expression | None) -> Source | None:
+    """Read a parameter or a literal text, through casts and parentheses."""
+    while isinstance(value, exp.Cast | exp.Paren):
+        value = value.this
+    if isinstance(value, exp.Placeholder) and isinstance(value.this, str):
+        return f":{value.this}"
+    if isinstance(value, exp.Literal) and value.is_string:
+        return f"'{value.this}"
+    return None
+
+
+def _rows(expression: exp.Expression | None) -> Iterator[list[exp.Expression]]:
+    """Give the rows of VALUES, or the projections of each SELECT that feeds an INSERT."""
+    if isinstance(expression, exp.Values):
+        for row in expression.expressions:
+            yield row.expressions if isinstance(row, exp.Tuple) else []
+    elif isinstance(expression, exp.SetOperation):
+        yield from _rows(expression.this)
+        yield from _rows(expression.expression)
+    elif isinstance(expression, exp.Subquery):
+        yield from _rows(expression.this)
+    elif isinstance(expression, exp.Select):
+        yield [item.unalias() for item in expression.expressions]
+    else:
+        yield []
+
+
+def _columns(node: exp.Expression) -> Iterator[exp.Column]:
+    yield from node.find_all(exp.Column)
+
+
+def _is_excluded(value: exp.Expression, column: str) -> bool:
+    return isinstance(value, exp.Column) and value.table.lower() == "excluded" and value.name.lower() == column
