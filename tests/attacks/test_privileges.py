@@ -3,7 +3,6 @@
 import asyncio
 import string
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -255,8 +254,9 @@ async def test_to_a_neighbour_nothing_of_ours_exists(neighbours: Neighbours) -> 
         assert (await floor.orgs.workspaces.list()).items == []
         assert (await floor.orgs.invitations.list()).items == []
         assert (await floor.api_keys.list()).items == []
-        assert [a.user_id for a in (await floor.rbac.who_can("app:read")).items] == [neighbours.globex.owner.id]
-        assert [m.user_id for m in (await floor.orgs.members.list()).items] == [neighbours.globex.owner.id]
+        alone = [neighbours.globex.owner.id]
+        assert [able.user_id for able in (await floor.rbac.who_can("app:read")).items] == alone
+        assert [m.user_id for m in (await floor.orgs.members.list()).items] == alone
         assert [t.name for t in (await floor.orgs.teams.list()).items] == ["General"]
         assert not [role for role in await floor.rbac.roles.list() if not role.built_in]
 
@@ -279,16 +279,20 @@ async def test_the_same_asks_find_everything_at_home(neighbours: Neighbours) -> 
         assert not isinstance(refusal, NotFound) or refusal.facts.get("user_id") == foreign
 
 
+async def ask_and_undo(ask: Ask) -> None:
+    await ask()
+    raise Undo
+
+
 async def undone(floor: Floor, ask: Ask) -> Refusal | None:
     """Ask, undo what it did, and give the refusal if there was one."""
-    with suppress(Undo):
+    try:
         async with floor.database.transaction():
-            try:
-                await ask()
-            except Refusal as refusal:
-                return refusal
-            raise Undo
-    return None
+            await ask_and_undo(ask)
+    except Undo:
+        return None
+    except Refusal as refusal:
+        return refusal
 
 
 MODELS: list[tuple[type[BaseModel], dict[str, Any]]] = [
