@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import contextlib
 import gc
-import hmac
 import os
 import random
 import secrets
@@ -39,6 +38,7 @@ from bartizan.backbone.events import Events
 from bartizan.foundation import ids
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import current
+from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.database import Database
 
 FEW, MANY, MEMBERS = 10, 10_000, 5
@@ -57,7 +57,7 @@ class Person:
 
 
 class Surroundings:
-    """What other rooms give: people, letters and a server's secret, at no cost worth measuring."""
+    """What other rooms give: people and letters, at no cost worth measuring."""
 
     async def people(self, user_ids: Any) -> Mapping[str, Person]:
         """Look people up."""
@@ -71,10 +71,6 @@ class Surroundings:
         """Send nothing."""
         return letter
 
-    def mac(self, purpose: str, data: bytes) -> bytes:
-        """Key a digest."""
-        return hmac.digest(purpose.encode(), data, "sha256")
-
 
 class Town:
     """A number of organizations on one database."""
@@ -82,6 +78,7 @@ class Town:
     def __init__(self, url: str, size: int) -> None:
         """Build the rooms; nothing is remembered between two asks."""
         clock, around = Clock(), Surroundings()
+        self._keyring = Keyring([secrets.token_hex(16)])
         self.database = Database(url)
         self.size = size
         events = Events(self.database, clock=clock)
@@ -92,11 +89,10 @@ class Town:
             events,
             rbac=self.rbac,
             orgs=self.orgs,
-            keyring=around,
+            keyring=self._keyring,
             clock=clock,
             settings=ApiKeysSettings(cache_seconds=0, usage_seconds=3600),
         )
-        self._around = around
         self._form = Form("btz")
         self._places: list[tuple[str, str, str]] = []
 
@@ -136,7 +132,7 @@ class Town:
                 rows[MembershipRow].append({**ours, **standing})
                 role = {"role": "member" if number else "owner", "team_id": "", "active": True}
                 rows[AssignmentRow].append({**ours, "id": ids.new("asg"), **role})
-            digest = self._around.mac("api_keys", secret.encode()).hex()
+            digest = self._keyring.mac("api_keys", secret.encode()).hex()
             key = {"id": ids.new("key"), "org_id": org_id, "name": "ci", "digest": digest, "uses": 0}
             owner = {"owner_kind": "person", "owner_id": people[0], "scopes": ["app:read", "orgs:read"]}
             rows[ApiKeyRow].append({**key, **owner, "hint": secret[:17], "mode": "live", "created_at": now})

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -23,8 +24,9 @@ from bartizan.access.api_keys import (
 from bartizan.access.api_keys.capability import capability
 from bartizan.access.orgs import Closing, NewTeamMember, UnknownTeam
 from bartizan.foundation.context import PermissionMissing, current
+from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.errors import Invalid
-from tests.harness.access import Company, Floor, Pepper, Somebody
+from tests.harness.access import SECRET_KEYS, Company, Floor, Somebody
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ async def acme(floor: Floor) -> Company:
     return await floor.organization()
 
 
-def keys(floor: Floor, **changes: object) -> ApiKeys:
+def keys(floor: Floor, secret_keys: Sequence[str] = SECRET_KEYS, **changes: object) -> ApiKeys:
     """Another replica, or one that is set up otherwise."""
     settings = ApiKeysSettings.model_validate(changes)
     return ApiKeys(
@@ -40,7 +42,7 @@ def keys(floor: Floor, **changes: object) -> ApiKeys:
         floor.events,
         rbac=floor.rbac,
         orgs=floor.orgs,
-        keyring=Pepper(),
+        keyring=Keyring(secret_keys),
         clock=floor.clock,
         settings=settings,
     )
@@ -49,7 +51,7 @@ def keys(floor: Floor, **changes: object) -> ApiKeys:
 async def issue(acme: Company, person: Somebody | None = None, **fields: object) -> IssuedApiKey:
     new = NewApiKey.model_validate({"name": "ci", "scopes": ["app:read"], **fields})
     with current.acting_as(await acme.caller(person)):
-        return await acme.floor.api_keys.issue(new)
+        return await acme.floor.api_keys.create(new)
 
 
 @pytest.mark.feature("KEY-01")
@@ -100,6 +102,25 @@ async def test_a_key_can_do_no_more_than_who_makes_it(floor: Floor, acme: Compan
         changed = await floor.api_keys.update(key.id, ApiKeyChanges(scopes=["app:write"], name="cd"))
     assert (changed.scopes, changed.name, changed.rate_limit) == (["app:write"], "cd", None)
     assert (await floor.api_keys.authenticate(key.secret)).permissions == {"app:write"}
+
+
+@pytest.mark.feature("KEY-02")
+async def test_a_key_without_scopes_may_what_its_maker_and_its_owner_may(acme: Company) -> None:
+    ann = await acme.hire("ann", "admin")
+    team = await acme.default_team()
+    held = (await acme.caller(ann)).permissions
+    assert set((await issue(acme, ann, scopes=None)).scopes) == held
+    of_team = await issue(acme, ann, scopes=None, owner="team", team_id=team)
+    assert set(of_team.scopes) == {"app:read", "app:write", "orgs:read", "orgs:team", "orgs:disband"}
+
+
+@pytest.mark.feature("KEY-01")
+async def test_keys_outlive_the_rotation_of_the_servers_secret_key(floor: Floor, acme: Company) -> None:
+    key = await issue(acme)
+    rotated = keys(floor, ["a newer secret key of the server", *SECRET_KEYS])
+    assert (await rotated.authenticate(key.secret)).key_id == key.id
+    without_the_old_one = keys(floor, ["a newer secret key of the server"])
+    assert (await without_the_old_one.authenticate(key.secret)).key_id == key.id
 
 
 @pytest.mark.feature("KEY-02", "X-05")
@@ -154,11 +175,11 @@ async def test_a_key_ends_when_it_was_meant_to(floor: Floor, acme: Company) -> N
     with current.acting_as(await acme.caller()):
         for expires_at in (None, floor.clock.now() + timedelta(days=2)):
             with pytest.raises(ExpiryNotAllowed):
-                await short.issue(NewApiKey(name="x", scopes=["app:read"], expires_at=expires_at))
+                await short.create(NewApiKey(name="x", scopes=["app:read"], expires_at=expires_at))
         with pytest.raises(ApiKeyNotActive):
             await floor.api_keys.rotate(key.id, Rotation())
         allowed = floor.clock.now() + timedelta(days=1)
-        made = await short.issue(NewApiKey(name="x", scopes=["app:read"], expires_at=allowed))
+        made = await short.create(NewApiKey(name="x", scopes=["app:read"], expires_at=allowed))
     assert made.expires_at == allowed
 
 
@@ -312,18 +333,18 @@ async def test_an_organization_has_only_so_many_keys(floor: Floor, acme: Company
     narrow = keys(floor, max_keys=1)
     new = NewApiKey(name="x", scopes=["app:read"])
     with current.acting_as(await acme.caller()):
-        first = await narrow.issue(new)
+        first = await narrow.create(new)
         with pytest.raises(TooManyApiKeys):
-            await narrow.issue(new)
+            await narrow.create(new)
         await narrow.revoke(first.id)
-        await narrow.issue(new)
+        await narrow.create(new)
 
 
 @pytest.mark.feature("KEY-01")
 async def test_the_prefix_can_be_ones_own(floor: Floor, acme: Company) -> None:
     own = keys(floor, prefix="acme")
     with current.acting_as(await acme.caller()):
-        secret = (await own.issue(NewApiKey(name="x", scopes=["app:read"]))).secret
+        secret = (await own.create(NewApiKey(name="x", scopes=["app:read"]))).secret
     assert secret.startswith("acme_live_")
     assert (own.is_key(secret), floor.api_keys.is_key(secret)) == (True, False)
     await own.authenticate(secret)
@@ -336,7 +357,7 @@ async def test_keys_are_kept_by_people_only(floor: Floor, acme: Company) -> None
     caller = (await floor.api_keys.authenticate(key.secret)).caller()
     with current.acting_as(caller):
         for ask in (
-            floor.api_keys.issue(NewApiKey(name="child", scopes=["app:read"])),
+            floor.api_keys.create(NewApiKey(name="child", scopes=["app:read"])),
             floor.api_keys.rotate(key.id, Rotation()),
             floor.api_keys.update(key.id, ApiKeyChanges(scopes=["app:read"])),
         ):
