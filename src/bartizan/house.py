@@ -131,7 +131,7 @@ class Bartizan:
             self.jobs,
             keyring,
             self.preferences,
-            given.email,
+            settings=given.email,
             provider=provider(given.email),
             clock=clock,
         )
