@@ -60,7 +60,7 @@ async def test_key_shaped_garbage_is_refused_without_asking_the_database(floor: 
 @pytest.mark.feature("KEY-06")
 async def test_a_key_that_differs_in_one_character_is_another_key(floor: Floor, acme: Company) -> None:
     with current.acting_as(await acme.caller()):
-        secret = (await floor.api_keys.create(NewApiKey(name="ci", scopes=["app:read"]))).secret
+        secret = (await floor.api_keys.issue(NewApiKey(name="ci", scopes=["app:read"]))).secret
     await floor.api_keys.authenticate(secret)
     forged = [Form("btz").make("live") for _ in range(20)]
     changed = [
@@ -84,14 +84,14 @@ def test_no_text_that_was_not_made_fits_by_chance(text: str) -> None:
 async def test_an_impersonator_makes_no_key_that_outlasts_the_visit(floor: Floor, acme: Company) -> None:
     visiting = replace(await acme.caller(), actor_id="usr_support")
     with current.acting_as(visiting), pytest.raises(OnlyPeopleMakeKeys):
-        await floor.api_keys.create(NewApiKey(name="x", scopes=["app:read"]))
+        await floor.api_keys.issue(NewApiKey(name="x", scopes=["app:read"]))
 
 
 async def test_a_key_of_an_owner_makes_no_owner(floor: Floor, acme: Company) -> None:
     ann = await acme.hire("ann", "viewer")
     with current.acting_as(await acme.caller()):
         everything = sorted(floor.rbac.names())
-        secret = (await floor.api_keys.create(NewApiKey(name="x", scopes=everything))).secret
+        secret = (await floor.api_keys.issue(NewApiKey(name="x", scopes=everything))).secret
     with current.acting_as((await floor.api_keys.authenticate(secret)).caller()):
         for ask in (
             floor.rbac.assign(ann.id, RoleChoice(roles=["owner"])),
@@ -130,7 +130,7 @@ async def test_a_key_never_does_more_than_its_owner_and_its_maker(
     try:
         with current.acting_as(caller):
             new = NewApiKey.model_validate({"name": "x", "scopes": scopes, "owner": owner})
-            secret = (await floor.api_keys.create(new)).secret
+            secret = (await floor.api_keys.issue(new)).secret
     except (ScopeTooWide, PermissionMissing):
         assert not {*scopes, "api_keys:write"} <= caller.permissions or owner == "organization"
         return

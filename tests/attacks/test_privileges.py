@@ -197,7 +197,7 @@ async def neighbours(floor: Floor, acme: Company) -> Neighbours:
         sent = (await orgs.invitations.create(NewInvitation(email="x@acme.example"))).id
         await rbac.roles.create(NewRole(name="odd", permissions=["app:read"]))
         grant = (await rbac.grants.create(ann.id, NewGrant(permission="app:read"))).id
-        key = (await keys.create(NewApiKey(name="ci", scopes=["app:read"]))).id
+        key = (await keys.issue(NewApiKey(name="ci", scopes=["app:read"]))).id
     asks: list[Ask] = [
         lambda: orgs.get(acme.id),
         lambda: orgs.update(acme.id, OrganizationChanges(name="Mine")),
@@ -233,7 +233,7 @@ async def neighbours(floor: Floor, acme: Company) -> Neighbours:
         lambda: keys.update(key, ApiKeyChanges(name="Mine")),
         lambda: keys.rotate(key, Rotation()),
         lambda: keys.revoke(key),
-        lambda: keys.create(NewApiKey(name="x", scopes=["app:read"], owner="team", team_id=team)),
+        lambda: keys.issue(NewApiKey(name="x", scopes=["app:read"], owner="team", team_id=team)),
     ]
     return Neighbours(floor, acme, globex, asks)
 

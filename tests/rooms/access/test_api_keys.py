@@ -51,7 +51,7 @@ def keys(floor: Floor, secret_keys: Sequence[str] = SECRET_KEYS, **changes: obje
 async def issue(acme: Company, person: Somebody | None = None, **fields: object) -> IssuedApiKey:
     new = NewApiKey.model_validate({"name": "ci", "scopes": ["app:read"], **fields})
     with current.acting_as(await acme.caller(person)):
-        return await acme.floor.api_keys.create(new)
+        return await acme.floor.api_keys.issue(new)
 
 
 @pytest.mark.feature("KEY-01")
@@ -175,11 +175,11 @@ async def test_a_key_ends_when_it_was_meant_to(floor: Floor, acme: Company) -> N
     with current.acting_as(await acme.caller()):
         for expires_at in (None, floor.clock.now() + timedelta(days=2)):
             with pytest.raises(ExpiryNotAllowed):
-                await short.create(NewApiKey(name="x", scopes=["app:read"], expires_at=expires_at))
+                await short.issue(NewApiKey(name="x", scopes=["app:read"], expires_at=expires_at))
         with pytest.raises(ApiKeyNotActive):
             await floor.api_keys.rotate(key.id, Rotation())
         allowed = floor.clock.now() + timedelta(days=1)
-        made = await short.create(NewApiKey(name="x", scopes=["app:read"], expires_at=allowed))
+        made = await short.issue(NewApiKey(name="x", scopes=["app:read"], expires_at=allowed))
     assert made.expires_at == allowed
 
 
@@ -333,18 +333,18 @@ async def test_an_organization_has_only_so_many_keys(floor: Floor, acme: Company
     narrow = keys(floor, max_keys=1)
     new = NewApiKey(name="x", scopes=["app:read"])
     with current.acting_as(await acme.caller()):
-        first = await narrow.create(new)
+        first = await narrow.issue(new)
         with pytest.raises(TooManyApiKeys):
-            await narrow.create(new)
+            await narrow.issue(new)
         await narrow.revoke(first.id)
-        await narrow.create(new)
+        await narrow.issue(new)
 
 
 @pytest.mark.feature("KEY-01")
 async def test_the_prefix_can_be_ones_own(floor: Floor, acme: Company) -> None:
     own = keys(floor, prefix="acme")
     with current.acting_as(await acme.caller()):
-        secret = (await own.create(NewApiKey(name="x", scopes=["app:read"]))).secret
+        secret = (await own.issue(NewApiKey(name="x", scopes=["app:read"]))).secret
     assert secret.startswith("acme_live_")
     assert (own.is_key(secret), floor.api_keys.is_key(secret)) == (True, False)
     await own.authenticate(secret)
@@ -357,7 +357,7 @@ async def test_keys_are_kept_by_people_only(floor: Floor, acme: Company) -> None
     caller = (await floor.api_keys.authenticate(key.secret)).caller()
     with current.acting_as(caller):
         for ask in (
-            floor.api_keys.create(NewApiKey(name="child", scopes=["app:read"])),
+            floor.api_keys.issue(NewApiKey(name="child", scopes=["app:read"])),
             floor.api_keys.rotate(key.id, Rotation()),
             floor.api_keys.update(key.id, ApiKeyChanges(scopes=["app:read"])),
         ):

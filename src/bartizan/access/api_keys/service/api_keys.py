@@ -158,8 +158,8 @@ class ApiKeys:
         async with self._database.reading() as session:
             return ApiKey.model_validate(await self._seen(ApiKeyStore(session, current.org_id), key_id))
 
-    async def create(self, new: NewApiKey) -> IssuedApiKey:
-        """Make a key. Its secret is shown once and never stored.
+    async def issue(self, new: NewApiKey) -> IssuedApiKey:
+        """Issue a key. Its secret is shown once and never stored.
 
         It can do no more than you can, now and later: a key of yours shrinks and ends with your own
         rights; a team's or an organization's stays when you leave.
