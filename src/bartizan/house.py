@@ -155,6 +155,7 @@ class Bartizan:
             post=self.email,
             clock=clock,
             settings=given.orgs,
+            base_url=given.pages,
         )
         self.sessions = Sessions(
             database,
@@ -234,6 +235,8 @@ class Bartizan:
                 with suppress(asyncio.CancelledError):
                     await self._crew_task
         self._crew = self._crew_task = None
+        if self.started:
+            await self.api_keys.flush()
         self.started = False
         await self.outbound.close()
         self.identity.close()
