@@ -95,8 +95,7 @@ class Database:
     @property
     def in_transaction(self) -> bool:
         """Tell whether this task has a transaction open: what it reads may never be committed."""
-        opened = self._open.get()
-        return opened is not None and opened.task is asyncio.current_task()
+        return self._transactions.mine() is not None
 
     def before_commit(self, hook: Hook) -> None:
         """Run ``hook`` inside this task's open transaction, as its last act. It may add further hooks."""
