@@ -30,11 +30,18 @@ async def migrate(revision: str, show: bool, yes: bool) -> None:  # noqa: FBT001
             return
         if revision != "head" and not yes:
             if not sys.stdin.isatty():
-                fail("Going to an older revision can drop data.", "", "Add --yes if that is what you want.", code=2)
+                fail(
+                    "Going to an older revision can drop data.",
+                    "",
+                    "Add --yes if that is what you want.",
+                    code=2,
+                )
             click.confirm("Going to an older revision can drop data. Go on?", abort=True)
         await house.database.migrate(revision)
         after = await house.database.revision()
-        click.echo(f"{before or 'empty'} -> {after or 'empty'}" if before != after else f"Already at {after}.")
+        click.echo(
+            f"{before or 'empty'} -> {after or 'empty'}" if before != after else f"Already at {after}."
+        )
 
     await with_house(act, start=False)
 
@@ -56,7 +63,11 @@ async def check(json_: bool) -> None:  # noqa: FBT001
             as_json([{"what": f.what, "well": f.well, "detail": f.detail, "cure": f.cure} for f in findings])
         else:
             for finding in findings:
-                mark = click.style("ok  ", fg="green") if finding.well else click.style("BAD ", fg="red", bold=True)
+                mark = (
+                    click.style("ok  ", fg="green")
+                    if finding.well
+                    else click.style("BAD ", fg="red", bold=True)
+                )
                 click.echo(f"{mark} {finding.what}: {finding.detail}")
                 if finding.cure and not finding.well:
                     click.echo(f"     {finding.cure}")
@@ -97,7 +108,9 @@ async def show(name: str | None, json_: bool, changed: bool) -> None:  # noqa: F
         ((row.name, row.value, row.default, row.source, row.description) for row in rows)
         if name
         else ((row.name, row.value, row.default, row.source) for row in rows),
-        ("setting", "value", "default", "source", "what it does") if name else ("setting", "value", "default", "source"),
+        ("setting", "value", "default", "source", "what it does")
+        if name
+        else ("setting", "value", "default", "source"),
     )
 
 

@@ -66,7 +66,9 @@ def guard(app: str, factory: bool, app_dir: str, host: str, port: int) -> None: 
 
 
 @click.command()
-@click.option("--concurrency", default=20, show_default=True, type=click.IntRange(1, 1000), help="Jobs at once.")
+@click.option(
+    "--concurrency", default=20, show_default=True, type=click.IntRange(1, 1000), help="Jobs at once."
+)
 @asking
 async def worker(concurrency: int) -> None:
     """Do the jobs of every organization until stopped; Ctrl-C or SIGTERM finishes what runs.
@@ -93,7 +95,9 @@ def load(name: str, folder: Path, *, factory: bool) -> Any:
     """Import the application that was named; say in words what is wrong with the name."""
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
-        fail(f"{name!r} does not name an application.", "Write it as module:attribute, like main:app.", code=2)
+        fail(
+            f"{name!r} does not name an application.", "Write it as module:attribute, like main:app.", code=2
+        )
     sys.path.insert(0, str(folder.resolve()))
     try:
         found: Any = import_module(module)
@@ -114,7 +118,11 @@ def load(name: str, folder: Path, *, factory: bool) -> Any:
 
 def _must_be_asgi(application: Any, name: str) -> None:
     if not callable(application):
-        fail(f"{name} is not an application.", f"It is {type(application).__name__}, which cannot be called.", code=2)
+        fail(
+            f"{name} is not an application.",
+            f"It is {type(application).__name__}, which cannot be called.",
+            code=2,
+        )
     try:
         wanted = [
             parameter
@@ -127,7 +135,9 @@ def _must_be_asgi(application: Any, name: str) -> None:
     if len(wanted) == _WSGI_ARGUMENTS:
         cure = "Give it an ASGI face first, for example a2wsgi.WSGIMiddleware(app)."
         fail(f"{name} is a WSGI application.", "The gate speaks ASGI.", cure, code=2)
-    if not wanted and not any(p.kind is Parameter.VAR_POSITIONAL for p in signature(application).parameters.values()):
+    if not wanted and not any(
+        p.kind is Parameter.VAR_POSITIONAL for p in signature(application).parameters.values()
+    ):
         fail(f"{name} takes no arguments, so it is a factory.", "", "Add --factory.", code=2)
     if len(wanted) > _ASGI_ARGUMENTS:
         fail(f"{name} is not an ASGI application.", "It must take scope, receive and send.", code=2)
