@@ -68,7 +68,7 @@ async def test_people_see_their_own_sessions_and_which_one_asks(floor: Access) -
     first = await floor.register()
     second = await floor.sign_in(agent="Mozilla/5.0 (Windows NT 10.0) Chrome/140.0 Safari/537.36 Edg/140.0")
     with current.acting_as(await floor.caller(second)):
-        newest, oldest = await floor.sessions.list()
+        newest, oldest = (await floor.sessions.list()).items
         assert (newest.id, newest.device, newest.ip, newest.current) == (
             second.session_id,
             "Edge on Windows",
@@ -77,7 +77,7 @@ async def test_people_see_their_own_sessions_and_which_one_asks(floor: Access) -
         )
         assert (oldest.id, oldest.current) == (first.session_id, False)
         await floor.sessions.end_others()
-        assert [session.id for session in await floor.sessions.list()] == [second.session_id]
+        assert [session.id for session in (await floor.sessions.list()).items] == [second.session_id]
     assert await is_over(floor, first)
     with current.acting_as(await floor.caller(second)):
         await floor.sessions.end(second.session_id)

@@ -242,7 +242,7 @@ async def test_when_a_session_was_last_used_is_noted_to_the_minute(floor: Access
         floor.clock.advance(seconds)
         await floor.caller(tokens)
         with current.acting_as(caller):
-            [session] = await floor.sessions.list()
+            [session] = (await floor.sessions.list()).items
         assert session.last_seen_at == (noted or floor.clock.now())
 
 
@@ -395,13 +395,11 @@ async def test_a_form_token_belongs_to_one_session(floor: Access) -> None:
 
 @pytest.mark.feature("ID-07")
 async def test_a_device_that_is_new_among_theirs_is_mailed_about(floor: Access) -> None:
-    await floor.register()
+    ada = await floor.register()
     with current.receiving(
         origin(agent="Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Safari/605.1")
     ):
-        await floor.sessions.start(
-            (await floor.identity.by_email("ada@example.com") or pytest.fail()).id, method="sso"
-        )
+        await floor.sessions.open(ada.user_id, method="sso")
     await floor.sign_in(agent="Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Safari/605.1")
     letters = floor.letters.all("new_sign_in")
     assert [letter["device"] for letter in letters] == ["Safari on iPhone"]
