@@ -60,7 +60,9 @@ def routes(sessions: Sessions) -> APIRouter:
     """Map operations to methods of the service; where one gives tokens, a cookie may take them."""
     cookies = _Cookies(sessions)
     auth = APIRouter(prefix="/auth", tags=["Auth"])
-    told: dict[int | str, dict[str, Any]] = {202: {"model": Registered, "description": "A mail says how to go on."}}
+    told: dict[int | str, dict[str, Any]] = {
+        202: {"model": Registered, "description": "A mail says how to go on."}
+    }
     auth.post("/register", status_code=201, responses=told, description=getdoc(sessions.register))(
         cookies.register
     )

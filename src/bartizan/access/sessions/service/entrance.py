@@ -59,8 +59,11 @@ class Entrance(Room):
         user = await self._identity.check_password(credentials.login, password)
         return await self._enter(user, method="password")
 
-    async def start(self, user_id: str, *, method: str, org_id: str | None = None) -> Tokens:
-        """Sign in somebody who proved otherwise who they are. For rooms: no permission is asked."""
+    async def open(self, user_id: str, *, method: str = "other", org_id: str | None = None) -> Tokens:
+        """Sign in somebody who proved otherwise who they are, for an organization of theirs.
+
+        For rooms: no permission is asked. Without ``org_id`` it is the organization they joined first.
+        """
         return await self._enter(await self._identity.signed_in(user_id), method=method, org_id=org_id)
 
     async def sign_out(self) -> None:

@@ -1,7 +1,5 @@
 """Seeing and ending sessions: one's own, and those of others."""
 
-from collections.abc import Sequence
-
 from bartizan.access.identity import NotWhileImpersonating
 from bartizan.access.sessions.errors import UnknownSession
 from bartizan.access.sessions.store import SessionStore
@@ -19,22 +17,15 @@ END = Permission("sessions:end", "End the sessions of others")
 class Oversight(Room):
     """Sessions as their owners, their organization's admins and the platform's operators see them."""
 
-    async def list(self) -> Sequence[SessionInfo]:
+    async def list(self, limit: Limit = 50, cursor: Cursor = None) -> Page[SessionInfo]:
         """List your own sessions, newest first: device, address, and when each was last used."""
-        async with self._database.reading() as session:
-            rows = await SessionStore(session).of([current.user_id])
-        return [self._shown(row) for row in rows if not self._is_over(row)]
+        return await self._page(limit, cursor, user_id=current.user_id)
 
     async def list_all(
         self, user_id: PersonFilter = None, limit: Limit = 50, cursor: Cursor = None
     ) -> Page[SessionInfo]:
         """List the sessions that act for your organization, newest first; operators see everybody's."""
-        org_id = self._within_reach(READ)
-        after = decode(cursor)[0] if cursor else None
-        async with self._database.reading() as session:
-            rows = await SessionStore(session).page(after, limit, org_id=org_id, user_id=user_id)
-        page, following = cut(rows, limit, lambda row: [row.id])
-        return Page(items=[self._shown(row) for row in page if not self._is_over(row)], next=following)
+        return await self._page(limit, cursor, org_id=self._within_reach(READ), user_id=user_id)
 
     async def end(self, session_id: str) -> None:
         """End a session of your own, or with the permission one that acts for your organization."""
@@ -66,6 +57,15 @@ class Oversight(Room):
         """Delete what is over, and say how many there were. For the schedule."""
         async with self._database.transaction() as session:
             return await SessionStore(session).sweep(self._clock.now(), self._idle_since())
+
+    async def _page(
+        self, limit: int, cursor: str | None, *, org_id: str | None = None, user_id: str | None = None
+    ) -> Page[SessionInfo]:
+        after = decode(cursor)[0] if cursor else None
+        async with self._database.reading() as session:
+            rows = await SessionStore(session).page(after, limit, org_id=org_id, user_id=user_id)
+        page, following = cut(rows, limit, lambda row: [row.id])
+        return Page(items=[self._shown(row) for row in page if not self._is_over(row)], next=following)
 
     def _within_reach(self, permission: Permission) -> str | None:
         """Give the organization whose sessions the caller oversees; none for all, which operators do."""
