@@ -94,6 +94,7 @@ fix: .venv/dev.stamp ## format, and mend what can be mended by machine
 migration: .venv/dev.stamp ## write a migration from the tables: make migration MESSAGE="add x"
 	@test -n "$(MESSAGE)" || { echo 'Say what changes: make migration MESSAGE="add colour to users"'; exit 2; }
 	@$(BIN)/python tools/migration.py "$(MESSAGE)"
+	@$(BIN)/ruff format --quiet src/bartizan/foundation/database/migrations
 
 COMPILE = $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate pyproject.toml

@@ -2,7 +2,7 @@
 
 import click
 
-from bartizan import __version__
+from bartizan.house import VERSION
 from bartizan.house import Bartizan
 
 
@@ -18,7 +18,7 @@ def banner(house: Bartizan, title: str) -> None:
     ]
     if not settings.production:
         lines.append(("API docs", f"{base}{mount}/docs"))
-    click.secho(f"\n  Bartizan {__version__}  ·  {title}", bold=True, err=True)
+    click.secho(f"\n  Bartizan {VERSION}  ·  {title}", bold=True, err=True)
     click.echo(f"  {settings.environment}  ·  {house.database.describe()}  ·  {house.toggles()}\n", err=True)
     for name, address in lines:
         click.echo(f"  {name:<9} {address}", err=True)

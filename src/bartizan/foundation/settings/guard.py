@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from . import Section
+from .types import Section
 
 MIB = 1024 * 1024
 

@@ -27,6 +27,7 @@ _LARGEST = 2**53
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _VERSION = re.compile(r"v\d+")
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_encode_list = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def leaf_of(body: bytes) -> bytes:
 def disclose(name: str, value: Any) -> str:
     """Make the disclosure of one detail: base64url of ``[salt, name, value]``, with 128 bits of salt."""
     salt = urlsafe_b64encode(os.urandom(16)).decode().rstrip("=")
-    text = json.dumps([salt, name, fact(value)], ensure_ascii=False, separators=(",", ":"))
+    text = _encode_list([salt, name, fact(value)])
     return urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -169,8 +170,8 @@ def fact(value: Any) -> Any:
 
 def tidy(text: str | None, limit: int) -> str | None:
     """Cut a text from outside to what a column holds, without control characters."""
-    if text is None:
-        return None
+    if text is None or (text.isascii() and text.isprintable()):
+        return text and text[:limit]
     return _CONTROL.sub("", text.encode("utf-8", "replace").decode())[:limit]
 
 
