@@ -19,7 +19,7 @@ from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import current
 from bartizan.foundation.database import Database
 
-SETTINGS = JobsSettings(lease=0.6, poll=0.1, grace=0.4, per_organization=4, concurrency=12)
+SETTINGS = JobsSettings(lease=0.6, poll=0.1, grace=1.5, per_organization=4, concurrency=12)
 
 
 @pytest.fixture
