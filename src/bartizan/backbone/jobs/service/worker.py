@@ -100,6 +100,7 @@ class Worker:
             self._upkeep_at = loop.time() + max(0.0, often if wait is None else min(wait, often))
             if self._only is None:
                 self._queues = sorted({*self._exchange.queues(), *queues})
+        claim = claim and not self._stopping.is_set()  # it may have been told while it looked after the table
         want = max(0, self._concurrency - len(self._running)) if claim else 0
         outcomes, self._outcomes = self._outcomes, []
         if not (want or outcomes):
