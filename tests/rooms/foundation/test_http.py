@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bartizan.foundation.clock import Clock, ManualClock
+from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.errors import Invalid, Unavailable
 from bartizan.foundation.http import (
     AnswerTooLarge,
@@ -434,8 +434,8 @@ def test_an_allow_list_is_of_networks_and_not_of_everything() -> None:
         HttpSettings(allow=("intranet",))
 
 
-async def test_defaults_are_enough(clock: Clock) -> None:
-    outbound = Outbound(clock=clock)
+async def test_defaults_are_enough() -> None:
+    outbound = Outbound()
     with pytest.raises(DestinationRefused):
         await outbound.get("http://localhost:1/")
     await outbound.close()

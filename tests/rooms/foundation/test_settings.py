@@ -5,7 +5,7 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -44,6 +44,8 @@ class Smtp(Section):
 class Webhooks(ModuleSection):
     timeout: float = Field(default=15, gt=0, description="Seconds.")
     allow: tuple[str, ...] = Field(default=(), description="Networks.")
+    paths: Sequence[str] = Field(default=(), description="Paths.")
+    limits: Annotated[Mapping[str, int] | None, Field(description="Limits.")] = None
     headers: dict[str, str] = Field(default={}, description="Sent along.")
     token: str = Field(default="", description="Signs.", json_schema_extra=rules(secret=True))
     smtp: Smtp = Field(default=Smtp(), description="Nested.")
@@ -125,6 +127,8 @@ def test_names_are_read_in_any_case_and_lists_by_commas_or_json(folder: Path) ->
         {
             "bartizan_webhooks__allow": "10.0.0.0/8, 192.168.0.0/16",
             "BARTIZAN_WEIGHTS": "[3, 4]",
+            "BARTIZAN_WEBHOOKS__PATHS": "/ping,/static/*",
+            "BARTIZAN_WEBHOOKS__LIMITS": '{"a": 1}',
             "BARTIZAN_WEBHOOKS__HEADERS": '{"X-A": "1"}',
             "BARTIZAN_REDIS": "",
             "BARTIZAN_MOUNT": "",
@@ -132,6 +136,8 @@ def test_names_are_read_in_any_case_and_lists_by_commas_or_json(folder: Path) ->
     )
     assert settings.webhooks.allow == ("10.0.0.0/8", "192.168.0.0/16")
     assert settings.weights == {3, 4}
+    assert settings.webhooks.paths == ["/ping", "/static/*"]
+    assert settings.webhooks.limits == {"a": 1}
     assert settings.webhooks.headers == {"X-A": "1"}
     assert settings.redis is None
     assert settings.mount == ""
