@@ -132,7 +132,7 @@ with mlflow.start_run():
 
 
 def test_the_commands_of_the_journeys_are_the_users_own() -> None:
-    shown = subprocess.run([VENV / "bin" / "bartizan", "guard", "--help"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [VENV / "bin" / "bartizan", "guard", "--help"], capture_output=True, text=True, check=True
+    )
     assert "bartizan guard mlflow.server.fastapi_app:app" in shown.stdout
-
-
