@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.http import DestinationRefused, HttpSettings, Outbound, Unreachable, refusal
-from tests.rooms.foundation.peers import Names, Peer
+from tests.harness.peer import Names, Peer
 
 pytestmark = [
     pytest.mark.feature("OPS-07"),
