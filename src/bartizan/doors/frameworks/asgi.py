@@ -67,5 +67,3 @@ async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
 def alone(settings: Settings | Mapping[str, Any] | None = None) -> Wrapped:
     """Serve the control plane and the pages without an application: ``bartizan serve``."""
     return Wrapped(_nothing, Bartizan(settings))
-
-

@@ -3,16 +3,12 @@
 import sqlite3
 from typing import Any
 
-import sqlalchemy
 from sqlalchemy import pool
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
-
-# SQLAlchemy 2.0 refuses a call of its asyncio face in which nothing is awaited.
-_MUST_AWAIT = sqlalchemy.__version__.startswith("2.0.")
 
 
 class InlineCursor(sqlite3.Cursor):
@@ -137,7 +133,8 @@ def _require_batch(connection: sqlite3.Connection) -> None:
 
 
 def _satisfy() -> None:
-    if _MUST_AWAIT and in_greenlet():
+    # SQLAlchemy's asyncio connection refuses a call in which nothing is awaited.
+    if in_greenlet():
         await_only(_nothing())
 
 

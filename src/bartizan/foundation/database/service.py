@@ -1,11 +1,14 @@
 """Transactions on SQLite and PostgreSQL, behind two tenant walls."""
 
+import asyncio
+import importlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
+from types import ModuleType
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -53,7 +56,7 @@ class Database:
 
     @property
     def engine(self) -> AsyncEngine:
-        """The pooled engine. On SQLite it only reads: writers take turns through ``transaction``."""
+        """A plain engine, for tools. On SQLite it takes no turn: it waits for the lock as another process would."""
         return self._place.engine
 
     def __repr__(self) -> str:
@@ -128,9 +131,32 @@ class Database:
             if opened := self._transactions.mine():
                 WALL.pass_on(opened.session.sync_session)
 
-    async def migrate(self) -> None:
-        """Bring the tables to the newest revision."""
-        await self.create_tables()
+    async def migrate(self, revision: str = "head") -> None:
+        """Go to a revision, up or down: ``head`` is the newest, ``base`` none. Processes starting together wait.
+
+        Before the first revision is written, the tables are created as they are declared.
+        """
+        runner = _migrations()
+        if runner.head() is None:
+            await self.create_tables()
+        elif isinstance(self._place, Sqlite):
+            with faults():
+                await asyncio.to_thread(runner.move_file, self._place.url, revision, Table.metadata)
+        else:
+            with faults(), across():
+                async with self.engine.begin() as connection:
+                    await connection.run_sync(runner.move, revision, Table.metadata)
+
+    async def revision(self) -> str | None:
+        """Tell which revision the tables are at; none where there are no tables."""
+        found: str | None = await self._look(_migrations().revision)
+        return found
+
+    async def drift(self) -> list[str]:
+        """Say in what the tables differ from what the code declares; empty when the migrations are complete."""
+        runner = _migrations()
+        runner.import_tables()
+        return await self._look(lambda c: runner.drift(c, Table.metadata, WALL.tables(Table.metadata)))
 
     async def create_tables(self, metadata: MetaData | None = None) -> None:
         """Create what is missing, without migrations: for tests of single rooms."""
@@ -144,26 +170,39 @@ class Database:
             await self.write(create)
 
     async def check(self) -> None:
-        """Refuse a database that would not keep organizations apart, naming the cure. For start-up."""
-        if self.kind != "postgresql":
-            return
+        """Refuse a database that lacks a migration or would not keep organizations apart. For start-up."""
         allowed = self.settings.allow_superuser and not self._production
 
-        def look(session: Session) -> str | None:
-            return check(session.connection(), WALL.tables(Table.metadata), allow_superuser=allowed)
+        def look(connection: Connection) -> str | None:
+            _migrations().require_head(connection)
+            if connection.dialect.name != "postgresql":
+                return None
+            return check(connection, WALL.tables(Table.metadata), allow_superuser=allowed)
 
-        with across():
-            async with self.reading() as session:
-                warning = await session.run_sync(look)
-        if warning:
+        if warning := await self._look(look):
             _log.warning(warning)
+
+    async def ping(self) -> None:
+        """Ask the database for a sign of life; raises ``Unavailable`` when it gives none."""
+        async with self.reading() as session:
+            await session.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Finish the writes under way, then let go of every connection."""
         await self._place.close()
 
+    async def _look(self, look: Callable[[Connection], T]) -> T:
+        with across():
+            async with self.reading() as session:
+                return await (await session.connection()).run_sync(look)
+
     def _session(self, bind: Any) -> AsyncSession:
         return AsyncSession(bind, expire_on_commit=False, sync_session_class=WalledSession)
+
+
+def _migrations() -> ModuleType:
+    """Load Alembic, which takes long, when it is needed."""
+    return importlib.import_module("bartizan.foundation.database.migrations.runner")
 
 
 def _parse(url: str) -> URL:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from . import dialect
 from .settings import DatabaseSettings
@@ -34,29 +35,22 @@ class Sqlite:
             url = url.set(database=f"{self._scratch.name}/bartizan.db")
         self.url = url
         common: dict[str, Any] = {"connect_args": {"check_same_thread": False}, "hide_parameters": True}
-        self.engine: AsyncEngine = create_async_engine(
-            url.set(drivername="sqlite+inline"),
+        inline, turn = url.set(drivername="sqlite+inline"), url.set(drivername="sqlite+turn")
+        self.readers = create_async_engine(
+            inline,
             pool_size=settings.pool_size,
             max_overflow=settings.max_overflow,
             pool_timeout=settings.pool_timeout,
             **common,
         )
-        self.writing = create_async_engine(url.set(drivername="sqlite+turn"), **common)
-        event.listen(self.engine.sync_engine, "connect", self._prepare_reader)
-        event.listen(self.writing.sync_engine, "connect", self._prepare)
-        self._writer = Writer(
-            self.writing, turn_timeout=settings.pool_timeout, busy_timeout=settings.busy_timeout
-        )
-
-    @property
-    def engines(self) -> tuple[AsyncEngine, ...]:
+        self.engine = create_async_engine(inline, poolclass=NullPool, **common)
+        writing = create_async_engine(turn, **common)
+        self.engines = (self.readers, self.engine, writing)
         """Every engine that a tenant wall must stand around."""
-        return (self.engine, self.writing)
-
-    @property
-    def readers(self) -> AsyncEngine:
-        """The engine of transactions that only read."""
-        return self.engine
+        event.listen(self.readers.sync_engine, "connect", self._prepare_reader)
+        for engine in (self.engine, writing):
+            event.listen(engine.sync_engine, "connect", self._prepare)
+        self._writer = Writer(writing, turn_timeout=settings.pool_timeout, busy_timeout=settings.busy_timeout)
 
     async def begin(self) -> Unit:
         """Wait for the turn to write."""
@@ -69,7 +63,7 @@ class Sqlite:
     async def close(self) -> None:
         """Let go of every connection."""
         await self._writer.close()
-        await self.engine.dispose()
+        await self.readers.dispose()
         if self._scratch:
             self._scratch.cleanup()
 

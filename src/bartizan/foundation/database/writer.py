@@ -204,7 +204,9 @@ class Writer:
             if full or not self._queue:
                 if self._began is not None:
                     self._finish()
-                return
+                if self._phase is _Phase.AWAY or not self._queue:
+                    return
+                continue  # every unit of the batch had failed: nothing to commit, and others wait
             if self._began is None and not self._begin():
                 if self._phase is _Phase.AWAY:
                     return

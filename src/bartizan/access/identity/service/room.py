@@ -127,7 +127,7 @@ class Room:
         return True
 
     @asynccontextmanager
-    async def _even(self, started: float | None = None) -> AsyncGenerator[None]:
+    async def evenly(self, started: float | None = None) -> AsyncGenerator[None]:
         """Let what was ``started`` take a round number of tenths of a second: its length tells nothing."""
         step = self._settings.even_out
         if started is None:

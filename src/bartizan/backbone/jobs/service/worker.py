@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import signal
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from random import SystemRandom
 
-from bartizan.backbone.jobs.types import Claimed, Outcome
+from bartizan.backbone.jobs.types import Claimed, Outcome, Wish
 
 from .desk import Jobs
 
@@ -102,7 +103,7 @@ class Worker:
             return False
         try:
             async with self._one:
-                turn = await self._exchange.turn(outcomes, self._queues, want, self._after)
+                turn = await self._exchange.turn(outcomes, self._wish(want))
         except BaseException:
             self._outcomes = outcomes + self._outcomes
             raise
@@ -111,12 +112,22 @@ class Worker:
         for job in turn.claimed:
             task = asyncio.create_task(self._work(job), name=f"job {job.id}")
             self._running[job.id] = (job, task)
-        # Go on after the last organization served; where everyone was, begin at the front again.
-        self._after = max(job.lane for job in turn.claimed) if len(turn.claimed) == want > 0 else ""
+        # Go on after the last organization served; those before it come when the end is reached.
+        lanes = {job.lane for job in turn.claimed}
+        if lanes:
+            self._after = max({lane for lane in lanes if lane <= self._after} or lanes)
         self._queues = self._queues[1:] + self._queues[:1]
         if turn.busy:
             await asyncio.sleep(_JITTER.uniform(0.002, 0.01))
         return turn.busy or bool(turn.claimed) or bool(self._outcomes)
+
+    def _wish(self, want: int) -> Wish:
+        # A quarter of the places is kept from whoever has the rest, so that nobody can fill this worker.
+        limit = max(1, self._concurrency - max(1, self._concurrency // 4))
+        held = Counter(job.lane for job, _ in self._running.values())
+        full = [lane for lane, count in held.items() if count >= limit]
+        share = limit - max((count for count in held.values() if count < limit), default=0)
+        return Wish(queues=self._queues, want=want, after=self._after, share=share, full=full)
 
     async def _work(self, job: Claimed) -> None:
         outcome: Outcome | None = None

@@ -1,15 +1,16 @@
 """Which organization's rows the running code may touch."""
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from bartizan.foundation import ids
 from bartizan.foundation.context import current
 
 EVERY = "*"
 """All organizations: the system itself, and stores inside ``across_organizations()``."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _across: ContextVar[bool] = ContextVar("bartizan_across", default=False)
 
 
@@ -30,11 +31,9 @@ def own() -> str | None:
 
 
 def setting() -> str:
-    """Give the scope as PostgreSQL is told it; what is no id is told as none, since it is spliced into SQL."""
+    """Give the scope as PostgreSQL is told it. It is spliced into SQL, so what is no plain name is told as none."""
     org_id = scope()
-    if org_id is None:
-        return ""
-    return org_id if org_id == EVERY or ids.valid(org_id) else ""
+    return org_id if org_id == EVERY or (org_id is not None and _PLAIN.fullmatch(org_id)) else ""
 
 
 @contextmanager

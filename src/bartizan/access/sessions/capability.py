@@ -1,0 +1,39 @@
+"""What this room brings to the house."""
+
+from bartizan.foundation.capability import Capability
+
+from . import errors, events
+from .jobs import JOBS
+from .routes import routes
+from .service import END, READ
+from .settings import SessionsSettings
+from .tables import RefreshRow, SessionRow
+
+capability = Capability(
+    name="sessions",
+    summary="Who is signed in, where, and as whom",
+    tables=[SessionRow, RefreshRow],
+    permissions=[READ, END],
+    events=[
+        events.SessionStarted,
+        events.SessionEnded,
+        events.SessionSwitched,
+        events.RefreshReplayed,
+        events.ImpersonationStarted,
+        events.ImpersonationStopped,
+    ],
+    errors=[
+        errors.SessionOver,
+        errors.TokenOutdated,
+        errors.RefreshNotGood,
+        errors.RefreshUsedBefore,
+        errors.UnknownSession,
+        errors.NoSession,
+        errors.AlreadyImpersonating,
+        errors.NotImpersonating,
+        errors.CannotImpersonate,
+    ],
+    routes=routes,
+    jobs=JOBS,
+    settings=SessionsSettings,
+)
