@@ -155,6 +155,7 @@ class Bartizan:
             post=self.email,
             clock=clock,
             settings=given.orgs,
+            base_url=given.pages,
         )
         self.sessions = Sessions(
             database,
@@ -191,6 +192,8 @@ class Bartizan:
         for capability in CAPABILITIES:
             self.rbac.declare(*capability.permissions)
             for kind, method in (capability.jobs or {}).items():
+                if kind in self.jobs.handlers:
+                    continue  # a room that is built with the jobs has seen to it
                 self.jobs.handler(kind, _bound(method, getattr(self, capability.name)))
                 self.jobs.schedule(kind, cron=f"{len(kind) % 60} * * * *", kind=kind)
         self.preferences.declare(
@@ -214,7 +217,9 @@ class Bartizan:
         if self.started:
             return
         set_up_logs(self.settings.telemetry, production=self.settings.production)
-        await self.database.start()
+        if self.settings.database_options.auto_migrate and not self.settings.production:
+            await self.database.migrate()
+        await self.database.check()
         if self.settings.embedded_worker if embedded is None else embedded:
             self._crew = Worker(self.jobs)
             self._crew_task = asyncio.create_task(self._crew.run(), name="bartizan worker")
@@ -230,6 +235,8 @@ class Bartizan:
                 with suppress(asyncio.CancelledError):
                     await self._crew_task
         self._crew = self._crew_task = None
+        if self.started:
+            await self.api_keys.flush()
         self.started = False
         await self.outbound.close()
         self.identity.close()

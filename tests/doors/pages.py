@@ -22,6 +22,7 @@ from bartizan.backbone.events import Events
 from bartizan.backbone.jobs import Jobs, Worker
 from bartizan.backbone.preferences import Preferences
 from bartizan.doors.console import Console
+from bartizan.foundation.crypto import SigningKeys
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.database import Database
 from bartizan.house import Bartizan
@@ -63,12 +64,24 @@ class Rooms:
             database,
             self.events,
             rbac=self.rbac,
-            people=self.identity,
+            people=People(self.identity),
             post=self.email,
             clock=clock,
             base_url=base,
         )
-        self.sessions = Sessions(self.identity, self.rbac, self.orgs, clock)
+        self.sessions = Sessions(
+            database,
+            self.events,
+            identity=self.identity,
+            rbac=self.rbac,
+            orgs=self.orgs,
+            keyring=self.keyring,
+            signing_keys=SigningKeys(database, self.keyring, clock=clock),
+            clock=clock,
+            email=self.email,
+            pages=base,
+            secure_cookies=secure,
+        )
         self.api_keys = ApiKeys(
             database, self.events, rbac=self.rbac, orgs=self.orgs, keyring=self.keyring, clock=clock
         )
@@ -81,6 +94,14 @@ class Rooms:
         await Worker(self.jobs).run_pending()
         found = [match for mail in self.box.mails for match in re.findall(r"https?://\S+", mail.text)]
         return [link for link in found if f"{path}?token=" in link][-1]
+
+
+class People:
+    """Looks people up in the way that organizations ask for."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self.people, self.by_email = identity.people, identity.find_by_email
 
 
 class Document(HTMLParser):

@@ -231,8 +231,8 @@ async def test_a_mutation_of_the_app_is_on_record_with_who_and_from_where(app: W
     assert len(rows) == 1
     assert rows[0]["actor"]["id"] == member.id
     assert rows[0]["method"] == "PATCH"
-    assert rows[0]["ip"] == "198.51.100.7"
-    assert rows[0]["user_agent"] == "Abacus/1.0"
+    assert rows[0]["personal"]["ip"] == "198.51.100.7"
+    assert rows[0]["personal"]["user_agent"] == "Abacus/1.0"
     assert rows[0]["outcome"] == "success"
     assert rows[0]["request_id"] == answer.headers["x-request-id"]
     assert "secret" not in str(rows[0])

@@ -1,7 +1,5 @@
 """Commands that keep running: the server, the gate in front of an app, the worker."""
 
-import asyncio
-import signal
 import sys
 from importlib import import_module
 from inspect import Parameter, signature
@@ -10,10 +8,13 @@ from typing import Any
 
 import click
 import uvicorn
+from starlette.types import ASGIApp
 
-from bartizan.doors.frameworks import Wrapped, alone, wrap
+from bartizan.backbone.jobs import Worker
+from bartizan.doors.frameworks import alone, wrap
 from bartizan.foundation.errors import BartizanError
-from bartizan.house import Bartizan
+from bartizan.foundation.settings import load
+from bartizan.house import Bartizan, Settings
 
 from .banner import banner
 from .running import asking, fail, refused
@@ -36,10 +37,10 @@ def serve(host: str, port: int) -> None:
       bartizan serve --port 8000
     """
     try:
-        app = alone({"mount": ""})
+        app = alone({"mount": "", **reachable(host, port)})
     except BartizanError as error:
         refused(error)
-    _run(app, host, port, "Bartizan alone")
+    run(app, app.bz, host, port, "the control plane alone")
 
 
 @click.command()
@@ -59,10 +60,10 @@ def guard(app: str, factory: bool, app_dir: str, host: str, port: int) -> None: 
     """
     application = load(app, Path(app_dir), factory=factory)
     try:
-        wrapped = wrap(application)
+        wrapped = wrap(application, reachable(host, port))
     except BartizanError as error:
         refused(error)
-    _run(wrapped, host, port, app)
+    run(wrapped, wrapped.bz, host, port, app)
 
 
 @click.command()
@@ -80,12 +81,8 @@ async def worker(concurrency: int) -> None:
     house = Bartizan()
     try:
         await house.start(embedded=False)
-        crew = house.worker(concurrency=concurrency)
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(name, crew.stop)
         click.echo(f"Worker ready: {concurrency} jobs at once. Ctrl-C to stop.", err=True)
-        await crew.run()
+        await Worker(house.jobs, concurrency=concurrency).run(signals=True)
         click.echo("Stopped; nothing is left half done.", err=True)
     finally:
         await house.stop()
@@ -143,10 +140,17 @@ def _must_be_asgi(application: Any, name: str) -> None:
         fail(f"{name} is not an ASGI application.", "It must take scope, receive and send.", code=2)
 
 
-def _run(app: Wrapped, host: str, port: int, title: str) -> None:
+def reachable(host: str, port: int) -> dict[str, Any]:
+    """Tell the house where it is reached, unless a setting does."""
+    if "base_url" in load(Settings).sources:
+        return {}
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - read, not bound
+    return {"base_url": f"http://{shown}:{port}"}
+
+
+def run(app: ASGIApp, bz: Bartizan, host: str, port: int, title: str) -> None:
     """Serve until stopped; requests in flight are finished first."""
-    app.bz.listening_at(host, port)
-    banner(app.bz, title)
+    banner(bz, title)
     config = uvicorn.Config(
         app,
         host=host,

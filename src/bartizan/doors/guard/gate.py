@@ -11,7 +11,7 @@ from urllib.parse import quote
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bartizan.doors.http.bodies import TooLarge, limited, too_large
+from bartizan.doors.http.bodies import Limited, TooLarge, too_large
 from bartizan.doors.http.problems import document, fault, refusal, response
 from bartizan.foundation import ids
 from bartizan.foundation.context import Caller, NobodyAsks, Origin, PermissionMissing, current
@@ -169,27 +169,29 @@ class Guard:
     async def _serve(self, visit: Visit) -> None:
         """Run what is behind the gate; a change is on the record before its answer leaves."""
         visit.inner = self._inner(visit)
-        receive = limited(visit.receive, self._limit(visit))
-        if visit.method in SAFE:
-            await self._run(visit, receive, visit.send)
-            return
+        receive = Limited(visit.receive, self._limit(visit))
+        changes = visit.method not in SAFE
         answered = False
 
-        async def recording(message: Message) -> None:
+        async def passing(message: Message) -> None:
             nonlocal answered
+            if receive.exceeded:
+                return  # what the app makes of the cut body is of no use; 413 follows
             if message["type"] == "http.response.start" and not answered:
                 answered = True
-                await self._record(message["status"], visit)
+                if changes:
+                    await self._record(message["status"], visit)
             await visit.send(message)
 
         try:
-            await self._run(visit, receive, recording)
-        except TooLarge:
-            raise
+            await self._run(visit, receive, passing)
         except BaseException:
-            if not answered:
+            if changes and not answered and not receive.exceeded:
                 await self._record(_SERVER_ERROR, visit)
-            raise
+            if not receive.exceeded:
+                raise
+        if receive.exceeded:
+            raise TooLarge
 
     async def _record(self, status: int, visit: Visit) -> None:
         """Write the mutating request to the audit log, unless a room has told what happened.

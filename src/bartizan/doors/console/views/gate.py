@@ -81,6 +81,7 @@ _TOLD = {
     "password": "Your new password is set. Sign in with it.",
     "verified": "Your e-mail address is confirmed. Sign in to go on.",
     "out": "You are signed out.",
+    "ended": "Your session has ended. Sign in again to go on.",
 }
 _CHECK_MAIL = "We sent a mail to {email}. Follow its link to go on. If the address has an account already, the mail says so."
 
@@ -95,10 +96,8 @@ async def sign_in(visit: Visit) -> Response:
     if not visit.posted:
         if visit.caller and visit.caller.session_id:
             return visit.go(visit.home())
-        note = _TOLD.get(visit.request.query_params.get("told", ""), "")
-        if visit.stale:
-            note = "Your session has ended. Sign in again to go on."
-        return await _SIGN_IN.show(visit, note=note, note_kind="" if visit.stale else "ok")
+        told = "ended" if visit.stale else visit.request.query_params.get("told", "")
+        return await _SIGN_IN.show(visit, note=_TOLD.get(told, ""), note_kind="" if told == "ended" else "ok")
     form = _SIGN_IN.checked(visit)
     if form is None:
         return await _SIGN_IN.show(visit, visit.form)

@@ -55,11 +55,6 @@ async def show(visit: Visit, which: str = "") -> Response:
     may_invite = current.allows("orgs:invite")
     invitations = (await house.orgs.invitations.list(limit=_MOST)).items if may_invite else ()
     teams = (await house.orgs.teams.list(limit=_MOST)).items if sees else None
-    audit = (
-        (await house.audit.search(AuditQuery(), limit=_LATEST)).items
-        if current.allows("audit:read")
-        else None
-    )
     return await visit.page(
         "organization.html",
         _UNPROCESSABLE if form.failed else 200,
