@@ -177,7 +177,7 @@ SECRET = "a secret for the tests of this floor, long enough"
 
 
 def access(database: Database, clock: ManualClock, file: Path, **settings: Any) -> Access:
-    """Build the floor as far as sessions; settings are those of sessions, and ``identity`` those of accounts."""
+    """Build the floor as far as sessions; settings are of sessions, ``identity`` those of accounts."""
     events = Events(database, clock=clock)
     letters, told = Letters(file), Told(events)
     identity = new_identity(database, events, letters, clock, **settings.pop("identity", {}))

@@ -109,6 +109,7 @@ async def test_an_account_is_opened_once_for_an_address_however_it_is_written(
 )
 @pytest.mark.feature("ID-01")
 async def test_the_mode_says_who_may_register(
+    *,
     database: Database,
     events: Events,
     letters: Letters,
@@ -412,8 +413,8 @@ async def test_a_switched_off_account_comes_back_as_it_was(
         assert not (await identity.deactivate(ada.id)).is_active
         await identity.deactivate(ada.id)
         assert told.names().count("user.deactivated") == 1
+        reset = NewPassword(token=letters.token("reset_password"), password=SecretStr(OTHER))
         with pytest.raises(LinkNotGood):
-            reset = NewPassword(token=letters.token("reset_password"), password=SecretStr(OTHER))
             await identity.reset_password(reset)
         assert (await identity.reactivate(ada.id)).is_active
     assert (await identity.check_password("ada", GOOD)).id == ada.id

@@ -162,7 +162,7 @@ async def test_a_hundred_at_once_have_five_tries_together(identity: Identity, ad
 
 @pytest.mark.feature("ID-10")
 async def test_the_lock_holds_on_every_replica(
-    database: Database, events: Events, letters: Letters, clock: ManualClock, identity: Identity, ada: User
+    *, database: Database, events: Events, letters: Letters, clock: ManualClock, identity: Identity, ada: User
 ) -> None:
     replica = new_identity(database, events, letters, clock)
     await fail(identity, "ada@example.com", 3)

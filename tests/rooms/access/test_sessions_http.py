@@ -96,7 +96,7 @@ async def test_hidden_accounts_answer_202_to_everybody(
 @pytest.mark.parametrize("form", [False, True])
 @pytest.mark.parametrize("login", ["ada", "ADA@example.com"])
 async def test_json_and_the_oauth_form_sign_in(
-    floor: Access, client: httpx.AsyncClient, form: bool, login: str
+    *, floor: Access, client: httpx.AsyncClient, form: bool, login: str
 ) -> None:
     await floor.register()
     if form:
@@ -162,7 +162,7 @@ async def test_what_is_no_login_is_422_and_echoes_nothing(
 @pytest.mark.feature("ID-16")
 @pytest.mark.parametrize("secure", [True, False])
 async def test_a_browser_gets_a_cookie_that_scripts_cannot_read_and_no_tokens(
-    database: Database, clock: ManualClock, tmp_path: Path, secure: bool
+    *, database: Database, clock: ManualClock, tmp_path: Path, secure: bool
 ) -> None:
     floor = access(database, clock, tmp_path / "letters", identity={})
     floor.sessions.secure_cookies = secure
