@@ -300,7 +300,7 @@ async def test_a_worker_outlives_a_database_that_goes_away(database: Database, d
             await session.execute(
                 text(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid() AND usename = current_user"
                 )
             )
         async with elsewhere.transaction():
