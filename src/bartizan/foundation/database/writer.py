@@ -203,9 +203,11 @@ class Writer:
             )
             while self._queue and self._queue[0].future.done():  # cancelled, or waited too long
                 self._queue.popleft()
-            if full or not self._queue:
-                if self._began is not None:
-                    self._finish()
+            if (full or not self._queue) and self._began is not None:
+                self._finish()
+                if self._phase is _Phase.AWAY:
+                    return
+            if not self._queue:
                 return
             if self._began is None and not self._begin():
                 if self._phase is _Phase.AWAY:

@@ -328,7 +328,7 @@ def _rows(expression: Tree | None) -> Iterator[list[Tree]]:
     if isinstance(expression, exp.Values):
         for row in expression.expressions:
             yield row.expressions if isinstance(row, exp.Tuple) else []
-    elif isinstance(expression, exp.SetOperation):
+    elif isinstance(expression, exp.Union | exp.Except | exp.Intersect):
         yield from _rows(expression.this)
         yield from _rows(expression.expression)
     elif isinstance(expression, exp.Subquery):
