@@ -1,3 +1,23 @@
-"""What every test gets: a clock, a database of its own on SQLite and on PostgreSQL, the features report."""
+"""What every test gets: a clock, a database and a house of its own, on SQLite and on PostgreSQL."""
 
-pytest_plugins = ["tests.harness.databases", "tests.harness.features"]
+import secrets
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest_plugins = ["tests.harness.databases", "tests.harness.features", "bartizan.doors.testing"]
+
+
+@pytest.fixture
+def bartizan_settings(database_url: str, tmp_path: Path) -> dict[str, Any]:
+    """Settings of a house on each database; the tables are there already."""
+    return {
+        "environment": "test",
+        "database": database_url,
+        "data_dir": str(tmp_path / "bartizan"),
+        "secret_key": secrets.token_urlsafe(48),
+        "base_url": "http://app.test",
+        "embedded_worker": False,
+        "email": {"backend": "file", "folder": str(tmp_path / "mail")},
+    }

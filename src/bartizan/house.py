@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -20,30 +21,45 @@ from bartizan.access.sessions.capability import capability as sessions
 from bartizan.backbone.audit import Audit, AuditSettings
 from bartizan.backbone.audit.capability import capability as audit
 from bartizan.backbone.email import Email, EmailSettings
+from bartizan.backbone.email.backends import provider
 from bartizan.backbone.email.capability import capability as email
-from bartizan.backbone.events import Events
+from bartizan.backbone.events import Envelope, Events
 from bartizan.backbone.events.capability import capability as events
 from bartizan.backbone.jobs import Jobs, JobsSettings, Worker
 from bartizan.backbone.jobs.capability import capability as jobs
-from bartizan.backbone.preferences import Preferences
+from bartizan.backbone.preferences import Preference, PreferenceChange, Preferences, Where
 from bartizan.backbone.preferences.capability import capability as preferences
 from bartizan.backbone.secrets import Secrets, SecretsSettings
 from bartizan.backbone.secrets.capability import capability as secrets
 from bartizan.foundation.clock import Clock
-from bartizan.foundation.crypto import Keyring, SigningKeys
+from bartizan.foundation.context import Caller, Permission
+from bartizan.foundation.crypto import CryptoSettings, Keyring, SigningKeys
 from bartizan.foundation.database import Database, DatabaseSettings
-from bartizan.foundation.errors import BartizanError
+from bartizan.foundation.errors import BartizanError, Unavailable
 from bartizan.foundation.http import HttpSettings, Outbound
-from bartizan.foundation.settings import BaseSettings, check_production, load, secret_keys
-from bartizan.foundation.settings.guard import GuardSettings
-from bartizan.foundation.telemetry import Metrics, TelemetrySettings, logger
+from bartizan.foundation.settings import BaseSettings, GuardSettings, Problem, check_production, load, secret_keys
+from bartizan.foundation.telemetry import Metrics, TelemetrySettings, set_up_logs
 
+VERSION = version("bartizan")
 CAPABILITIES = (events, audit, jobs, secrets, preferences, email, identity, rbac, orgs, sessions, api_keys)
+APP = (
+    Permission("app:read", "Use the application without changing anything"),
+    Permission("app:write", "Change things in the application"),
+)
+# After any of these, somebody may do more or less than before: remembered callers are asked about anew.
+ACCESS_CHANGES = ("session.*", "sessions.*", "user.*", "member.*", "team.*", "team_member.*", "role.*", "grant.*",
+                  "api_key.*", "organization.*", "impersonation.*", "password.*", "refresh.*")
+_MAINTENANCE = "platform.maintenance"
+_STAND_IN = "usr_00000000000000000000000000"
 
 
 class Settings(BaseSettings):
     """Everything an operator can turn; each field is also ``BARTIZAN_<NAME>``."""
 
+    embedded_worker: bool = Field(default=True, description="Do jobs in the server's own process.")
+    metrics_from: Sequence[str] = Field(
+        default=("127.0.0.0/8", "::1/128"), description="Addresses or ranges that may read /metrics."
+    )
     guard: GuardSettings = Field(default=GuardSettings(), description="The gate in front of every request.")
     database_options: DatabaseSettings = Field(default=DatabaseSettings(), description="The database connection.")
     crypto: CryptoSettings = Field(default=CryptoSettings(), description="Signing keys and tokens.")
@@ -64,6 +80,11 @@ class Settings(BaseSettings):
         """Whether people come over TLS, so that cookies can insist on it."""
         return self.base_url.startswith("https://")
 
+    @property
+    def pages(self) -> str:
+        """Address of our own pages, as people reach them."""
+        return self.base_url + self.mount
+
     def unsafe(self) -> Sequence[Problem]:
         """Refuse addresses without TLS, besides what every installation refuses."""
         found = list(super().unsafe())
@@ -73,8 +94,12 @@ class Settings(BaseSettings):
         return found
 
 
+class Maintenance(Unavailable):
+    """The application is closed for maintenance for a while."""
+
+
 class Bartizan:
-    """The enterprise layer, ready to use: ``await bz.api_keys.create(...)``.
+    """The enterprise layer, ready to use: ``await bz.api_keys.issue(...)``.
 
     ``settings`` are given, or read from the environment, ``.env`` and ``bartizan.toml`` in the current folder;
     a mapping overrides single ones. Raises ``InvalidSettings``, which names each wrong setting and its cure.
@@ -82,75 +107,105 @@ class Bartizan:
 
     def __init__(self, settings: Settings | Mapping[str, Any] | None = None, *, clock: Clock | None = None) -> None:
         """Build every room; nothing is opened yet."""
-        if isinstance(settings, Settings):
-            self.settings, self.sources = settings, dict[str, str]()
-        else:
-            loaded = load(Settings, overrides=settings or {})
-            self.settings, self.sources = loaded.settings, dict(loaded.sources)
-        check_production(self.settings)
-        given = self.settings
-        self.clock = clock or Clock()
-        # foundation
+        if not isinstance(settings, Settings):
+            settings = load(Settings, overrides=settings or {}).settings
+        check_production(settings)
+        self.settings = given = settings
+        self.clock = clock = clock or Clock()
         self.metrics = Metrics()
-        self.database = Database(given.database, given.database_options)
-        self.keyring = Keyring(secret_keys(given))
+        self.keyring = keyring = Keyring(secret_keys(given))
+        self.database = database = Database(given.database, given.database_options, production=given.production)
         self.signing_keys = SigningKeys(
-            self.database, self.keyring, given.crypto, clock=self.clock, issuer=given.base_url + given.mount
+            database, keyring, clock=clock, issuer=given.pages, audience=given.pages, settings=given.crypto
         )
-        self.outbound = Outbound(given.http)
+        self.outbound = Outbound(given.http, clock=clock, metrics=self.metrics)
         # backbone
-        self.events = Events(self.database, clock=self.clock)
-        self.audit = Audit(self.database, self.events, self.keyring, given.audit, clock=self.clock)
-        self.jobs = Jobs(self.database, self.events, given.jobs, clock=self.clock)
-        self.secrets = Secrets(self.database, self.events, self.keyring, given.secrets, clock=self.clock)
-        self.preferences = Preferences(self.database, self.events, clock=self.clock)
+        self.events = events = Events(database, clock=clock)
+        self.audit = Audit(database, events, keyring, given.audit, clock=clock)
+        self.jobs = Jobs(database, events, given.jobs, clock=clock, metrics=self.metrics)
+        self.secrets = Secrets(database, events, keyring, given.secrets, clock=clock)
+        self.preferences = Preferences(database, events, clock=clock)
         self.email = Email(
-            self.database, self.events, self.jobs, self.keyring, self.preferences, given.email, clock=self.clock
+            database,
+            events,
+            self.jobs,
+            keyring,
+            self.preferences,
+            settings=given.email,
+            provider=provider(given.email),
+            clock=clock,
         )
         # access
         self.identity = Identity(
-            self.database, self.events, self.email, self.keyring, given.identity, clock=self.clock
+            database,
+            events,
+            given.identity,
+            email=self.email,
+            outbound=self.outbound,
+            clock=clock,
+            pages=given.pages,
+            production=given.production,
         )
-        self.rbac = Rbac(self.database, self.events, clock=self.clock, settings=given.rbac)
+        self.rbac = Rbac(database, events, clock=clock, settings=given.rbac)
         self.orgs = Orgs(
-            self.database,
-            self.events,
+            database,
+            events,
             rbac=self.rbac,
             people=self.identity,
             post=self.email,
-            clock=self.clock,
+            clock=clock,
             settings=given.orgs,
+            base_url=given.pages,
         )
         self.sessions = Sessions(
-            self.database,
-            self.events,
+            database,
+            events,
             identity=self.identity,
             rbac=self.rbac,
             orgs=self.orgs,
-            keyring=self.keyring,
+            keyring=keyring,
             signing_keys=self.signing_keys,
             settings=given.sessions,
-            clock=self.clock,
+            clock=clock,
+            email=self.email,
+            pages=given.pages,
+            secure_cookies=given.secure_cookies,
         )
         self.api_keys = ApiKeys(
-            self.database,
-            self.events,
+            database,
+            events,
             rbac=self.rbac,
             orgs=self.orgs,
-            identity=self.identity,
-            keyring=self.keyring,
+            keyring=keyring,
+            clock=clock,
             settings=given.api_keys,
-            clock=self.clock,
         )
-        for capability in CAPABILITIES:
-            self.rbac.declare(*capability.permissions)
-        self._log = logger(__name__)
+        self.started = False
+        self._hooks: list[Callable[[], None]] = []
         self._crew: Worker | None = None
         self._crew_task: asyncio.Task[None] | None = None
-        self.started = False
-        self._access_hooks: list[Callable[[], None]] = []
-        self._maintenance = Maintenance(self.preferences)
-        for pattern in ACCESS_EVENTS:
+        self._furnish()
+
+    def _furnish(self) -> None:
+        """Tell the rooms what the inventories say: permissions, jobs, and who hears of changes."""
+        self.rbac.declare(*APP)
+        for capability in CAPABILITIES:
+            self.rbac.declare(*capability.permissions)
+            for kind, method in (capability.jobs or {}).items():
+                if kind in self.jobs.handlers:
+                    continue  # a room that is built with the jobs has seen to it
+                self.jobs.handler(kind, _bound(method, getattr(self, capability.name)))
+                self.jobs.schedule(kind, cron=f"{len(kind) % 60} * * * *", kind=kind)
+        self.preferences.declare(
+            Preference(
+                key=_MAINTENANCE,
+                type=Annotated[str, Field(max_length=300)] | None,
+                default=None,
+                description="While set, only operators reach the app; everyone else is told this.",
+                levels=frozenset({"global"}),
+            )
+        )
+        for pattern in ACCESS_CHANGES:
             self.events.listen(pattern, self._access_changed)
 
     async def start(self, *, embedded: bool | None = None) -> None:
@@ -161,6 +216,7 @@ class Bartizan:
         """
         if self.started:
             return
+        set_up_logs(self.settings.telemetry, production=self.settings.production)
         if self.settings.database_options.auto_migrate and not self.settings.production:
             await self.database.migrate()
         await self.database.check()
@@ -179,8 +235,11 @@ class Bartizan:
                 with suppress(asyncio.CancelledError):
                     await self._crew_task
         self._crew = self._crew_task = None
+        if self.started:
+            await self.api_keys.flush()
         self.started = False
         await self.outbound.close()
+        self.identity.close()
         await self.database.close()
 
     async def readiness(self) -> dict[str, bool]:
@@ -195,10 +254,36 @@ class Bartizan:
             checks["worker"] = not self._crew_task.done()
         return checks
 
+    @property
+    def stand_in(self) -> Caller | None:
+        """Who everybody is while authentication is switched off, which production refuses."""
+        if self.settings.enable_auth:
+            return None
+        names = self.rbac.names()
+        return Caller(id=_STAND_IN, kind="user", user_id=_STAND_IN, permissions=names, operator=True)
+
+    async def closed(self) -> Unavailable | None:
+        """Give the refusal that everybody but operators meets during maintenance."""
+        message = await self.preferences.get_effective(_MAINTENANCE, Where())
+        return None if message is None else Maintenance(message or Maintenance.title, retry_after=60)
+
+    async def maintain(self, message: str | None) -> None:
+        """Close the app for everyone but operators with ``message``, or open it again with none."""
+        await self.preferences.set(_MAINTENANCE, PreferenceChange(value=message), level="global")
+
     def on_access_changed(self, hook: Callable[[], None]) -> None:
         """Call ``hook`` in this process after anything that changes what somebody may do."""
-        self._access_hooks.append(hook)
+        self._hooks.append(hook)
 
     def _access_changed(self, _envelope: Envelope) -> None:
-        for hook in self._access_hooks:
+        for hook in self._hooks:
             hook()
+
+
+def _bound(method: Callable[..., Any], service: object) -> Callable[..., Any]:
+    """Make a job's handler of a service method that takes nothing."""
+
+    async def run(_payload: dict[str, Any], _job: object) -> None:
+        await method(service)
+
+    return run

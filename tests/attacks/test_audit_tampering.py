@@ -71,16 +71,14 @@ def member(org_id: str = "org_acme") -> Generator[None]:
 
 
 async def run(database: Database, *statements: str) -> None:
-    async with database.engine.begin() as connection:
-        for statement in statements:
-            await connection.exec_driver_sql(statement)
+    for statement in statements:
+        await database.write(lambda connection, sql=statement: connection.exec_driver_sql(sql))  # type: ignore[misc]
 
 
 async def rows(database: Database, statement: str) -> list[tuple[Any, ...]]:
-    async with database.engine.connect() as connection:
-        return await connection.run_sync(
-            lambda sync: [tuple(row) for row in sync.exec_driver_sql(statement).fetchall()]
-        )
+    return await database.write(
+        lambda connection: [tuple(row) for row in connection.exec_driver_sql(statement).fetchall()]
+    )
 
 
 @pytest.mark.feature("AUD-04")

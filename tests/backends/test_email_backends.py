@@ -40,7 +40,7 @@ from bartizan.foundation import ids
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import Caller, current
 from bartizan.foundation.database import Database
-from tests.keys import keyring
+from tests.harness.keys import keyring
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Requiring AUTH while not requiring TLS", "ignore::ResourceWarning"
@@ -218,7 +218,7 @@ async def test_smtp_sends_over_tls_and_signs_in(
     ],
 )
 async def test_a_refusal_for_good_differs_from_one_for_now(
-    inbox: Inbox, start: Start, certificate: Path, where: str, answer: str, kind: type[Exception]
+    inbox: Inbox, start: Start, certificate: Path, *, where: str, answer: str, kind: type[Exception]
 ) -> None:
     inbox.answers[where] = answer
     with pytest.raises(kind, match=answer.replace(".", r"\.")):
@@ -335,7 +335,13 @@ async def test_the_console_prints_what_the_reader_needs() -> None:
 
 @pytest.mark.feature("MAIL-04")
 async def test_mail_waits_out_a_server_that_is_down(
-    database: Database, clock: ManualClock, inbox: Inbox, start: Start, certificate: Path, unused_port: int
+    *,
+    database: Database,
+    clock: ManualClock,
+    inbox: Inbox,
+    start: Start,
+    certificate: Path,
+    unused_port: int,
 ) -> None:
     smtp = settings(unused_port, certificate)
     events = Events(database, clock=clock)

@@ -48,7 +48,12 @@ async def person(bz: Bartizan, org_id: str, role: str) -> Person:
 @pytest.mark.feature("CORE-02")
 async def test_without_credentials_every_path_of_the_app_is_401(app: Wrapped) -> None:
     async with nobody(app) as http:
-        for method, path in (("GET", "/"), ("GET", "/api/things"), ("POST", "/api/things"), ("DELETE", "/no/such")):
+        for method, path in (
+            ("GET", "/"),
+            ("GET", "/api/things"),
+            ("POST", "/api/things"),
+            ("DELETE", "/no/such"),
+        ):
             answer = await http.request(method, path)
             assert answer.status_code == 401, (method, path)
             assert answer.headers["content-type"] == "application/problem+json"
@@ -74,7 +79,9 @@ async def test_a_member_uses_the_app_unchanged_and_a_viewer_only_looks(app: Wrap
 
 async def test_a_page_goes_to_sign_in_and_comes_back(app: Wrapped) -> None:
     async with nobody(app) as http:
-        answer = await http.get("/reports?week=3", headers={"accept": "text/html", "sec-fetch-mode": "navigate"})
+        answer = await http.get(
+            "/reports?week=3", headers={"accept": "text/html", "sec-fetch-mode": "navigate"}
+        )
         xhr = await http.get("/reports", headers={"accept": "text/html", "sec-fetch-mode": "cors"})
     assert answer.status_code == 303
     assert answer.headers["location"] == "/_bartizan/sign-in?next=%2Freports%3Fweek%3D3"
@@ -85,7 +92,14 @@ async def test_public_paths_are_exact_and_cannot_be_stretched(app: Wrapped) -> N
     async with nobody(app) as http:
         assert (await http.get("/ping")).status_code == 200
         assert (await http.get("/static/app.css")).status_code == 200
-        for path in ("/ping/", "/pings", "/static/../api", "/static/%2e%2e/api", "/static//x", "/static/a%5c..%5capi"):
+        for path in (
+            "/ping/",
+            "/pings",
+            "/static/../api",
+            "/static/%2e%2e/api",
+            "/static//x",
+            "/static/a%5c..%5capi",
+        ):
             url = httpx.URL("http://app.test", raw_path=path.encode())
             assert (await http.get(url)).status_code == 401, path
 
@@ -110,7 +124,9 @@ async def test_headers_that_claim_an_identity_never_arrive(app: Wrapped) -> None
     }
     async with program(app, member) as http:
         seen = (await http.get("/api/things", headers=forged)).json()
-    assert not {name.replace("_", "-") for name in seen["headers"]} & {name.lower().replace("_", "-") for name in forged}
+    assert not {name.replace("_", "-") for name in seen["headers"]} & {
+        name.lower().replace("_", "-") for name in forged
+    }
     assert seen["caller"] == member.id
     async with nobody(app) as http:
         assert (await http.get("/api/things", headers=forged)).status_code == 401
@@ -215,8 +231,8 @@ async def test_a_mutation_of_the_app_is_on_record_with_who_and_from_where(app: W
     assert len(rows) == 1
     assert rows[0]["actor"]["id"] == member.id
     assert rows[0]["method"] == "PATCH"
-    assert rows[0]["ip"] == "198.51.100.7"
-    assert rows[0]["user_agent"] == "Abacus/1.0"
+    assert rows[0]["personal"]["ip"] == "198.51.100.7"
+    assert rows[0]["personal"]["user_agent"] == "Abacus/1.0"
     assert rows[0]["outcome"] == "success"
     assert rows[0]["request_id"] == answer.headers["x-request-id"]
     assert "secret" not in str(rows[0])
@@ -249,7 +265,16 @@ async def test_both_headers_take_a_key_and_garbage_never_passes(app: Wrapped) ->
             assert not {"x-api-key", "authorization"} & set(answer.json()["headers"])
             assert (await http.post("/x", headers=headers)).status_code == 403
         broken = secret[:-1] + ("a" if secret[-1] != "a" else "b")
-        for bad in (broken, "btz_live_", "vst_whatever", "", " ", secret[:20], secret + "x", "btz_live_" + "0" * 36):
+        for bad in (
+            broken,
+            "btz_live_",
+            "vst_whatever",
+            "",
+            " ",
+            secret[:20],
+            secret + "x",
+            "btz_live_" + "0" * 36,
+        ):
             assert (await http.get("/x", headers={"x-api-key": bad})).status_code == 401, bad
             assert (await http.get("/x", headers={"authorization": f"Bearer {bad}"})).status_code == 401, bad
             assert (await http.get("/x", params={"api_key": secret})).status_code == 401

@@ -1,6 +1,5 @@
 """Rooms of the access floor, built on a real database, and people to try them with."""
 
-import hmac
 import itertools
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,10 @@ from bartizan.foundation import ids
 from bartizan.foundation.capability import Event
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import Caller, current
+from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.database import Database
+
+SECRET_KEYS = ["the only secret key of the tests"]
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,6 @@ class Town:
         del self.registered[user_id]
 
 
-class Pepper:
-    """A server's secret."""
-
-    def mac(self, purpose: str, data: bytes) -> bytes:
-        return hmac.digest(b"pepper" + purpose.encode(), data, "sha256")
-
-
 @dataclass
 class Floor:
     """The access floor as far as these tests need it."""
@@ -153,7 +148,7 @@ def build(database: Database, clock: ManualClock, settings: OrgsSettings | None 
     town = Town(database, events)
     rbac = Rbac(database, events, clock=clock)
     orgs = Orgs(database, events, rbac=rbac, people=town, post=town, clock=clock, settings=settings)
-    keys = ApiKeys(database, events, rbac=rbac, orgs=orgs, keyring=Pepper(), clock=clock)
+    keys = ApiKeys(database, events, rbac=rbac, orgs=orgs, keyring=Keyring(SECRET_KEYS), clock=clock)
     floor = Floor(database, events, town, rbac, orgs, keys, clock)
     events.listen("*", floor.told.append)
     return floor

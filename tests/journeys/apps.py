@@ -55,7 +55,13 @@ async def guarded(app: str, folder: Path, database: str, **environ: str) -> Asyn
         **environ,
     }
     seeded = subprocess.run(  # noqa: ASYNC221 - nothing else runs yet
-        [bartizan, "demo", "--json"], cwd=folder, env=base, capture_output=True, text=True, check=False, timeout=120
+        [bartizan, "demo", "--json"],
+        cwd=folder,
+        env=base,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert seeded.returncode == 0, seeded.stderr
     people = json.loads(seeded.stdout)["people"]

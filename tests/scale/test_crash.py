@@ -120,7 +120,9 @@ class Books:
 
     def _count(self, sql: str) -> Counter[str]:
         with self.engine.connect() as c:
-            found = (row[0] if isinstance(row[0], dict) else json.loads(row[0]) for row in c.execute(text(sql)))
+            found = (
+                row[0] if isinstance(row[0], dict) else json.loads(row[0]) for row in c.execute(text(sql))
+            )
             return Counter(str(data["thing"]) for data in found)
 
 

@@ -1,3 +1,5 @@
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from bartizan.access.rbac import (
@@ -26,6 +28,7 @@ from bartizan.foundation.context import Permission, PermissionMissing, current
 from bartizan.foundation.database import Database
 from tests.harness.access import Floor, build
 
+Ask = Callable[[], Awaitable[object]]
 ORGANIZATION = ["owner", "admin", "developer", "operator", "member", "viewer", "support", "auditor"]
 
 
@@ -270,7 +273,7 @@ async def test_roles_are_seen_and_changed_with_permission_only(floor: Floor, per
     acme = await floor.organization()
     ann = await acme.hire("ann")
     service = floor.rbac
-    asks = {
+    asks: dict[str, list[Ask]] = {
         "rbac:read": [
             service.roles.list,
             service.roles.permissions,

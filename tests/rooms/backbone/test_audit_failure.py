@@ -47,13 +47,11 @@ def queued(tmp_path: Path) -> AuditSettings:
 @asynccontextmanager
 async def broken(database: Database, table: str = "bz_audit_events") -> AsyncGenerator[None]:
     """Take a table away for a while."""
-    async with database.engine.begin() as connection:
-        await connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_away")
+    await database.write(lambda c: c.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_away"))
     try:
         yield
     finally:
-        async with database.engine.begin() as connection:
-            await connection.exec_driver_sql(f"ALTER TABLE {table}_away RENAME TO {table}")
+        await database.write(lambda c: c.exec_driver_sql(f"ALTER TABLE {table}_away RENAME TO {table}"))
 
 
 async def found(audit: Audit, action: str = "*") -> Sequence[AuditEvent]:

@@ -20,9 +20,6 @@ from bartizan.backbone.email import (
     EmailSettings,
     InvalidAddress,
     InvalidAttachment,
-    Outgoing,
-    Receipt,
-    Status,
     UnknownEmail,
     UnknownTemplate,
 )
@@ -35,8 +32,9 @@ from bartizan.foundation import ids
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import Caller, OperatorsOnly, PermissionMissing, current
 from bartizan.foundation.database import Database
-from bartizan.foundation.errors import BartizanError, Invalid
-from tests.keys import keyring, newer
+from bartizan.foundation.errors import Invalid
+from tests.harness.keys import keyring, newer
+from tests.harness.mailbox import Mailbox
 
 ACME, GLOBEX = ids.new("org"), ids.new("org")
 ALL = frozenset({"email:read", "email:send", "preferences:write"})
@@ -45,29 +43,6 @@ NEIGHBOUR = Caller(id=ids.new("usr"), kind="user", org_id=GLOBEX, permissions=AL
 MEMBER = Caller(id=ids.new("usr"), kind="user", org_id=ACME)
 OPERATOR = Caller(id=ids.new("usr"), kind="user", operator=True)
 LINK = "https://app.example/reset?token=s3cr3t-and-long"
-
-
-class Mailbox:
-    """A provider that keeps what it is given, and refuses what it is told to."""
-
-    name = "mailbox"
-    delivers = True
-
-    def __init__(self) -> None:
-        self.mails: list[Outgoing] = []
-        self.refusals: list[BartizanError] = []
-
-    async def send(self, mail: Outgoing) -> Receipt:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.mails.append(mail)
-        return Receipt(provider_id=f"box-{len(self.mails)}")
-
-    async def send_batch(self, mails: Sequence[Outgoing]) -> Sequence[Receipt | BartizanError]:
-        return [await self.send(mail) for mail in mails]
-
-    async def get_status(self, provider_id: str) -> Status | None:
-        return "sent"
 
 
 class Post:
@@ -93,6 +68,10 @@ class Post:
 
     async def work(self) -> int:
         return await Worker(self.jobs).run_pending()
+
+
+async def rows(database: Database, query: str) -> Sequence[Any]:
+    return await database.write(lambda connection: connection.execute(text(query)).all())
 
 
 @pytest.fixture
@@ -129,10 +108,13 @@ async def test_a_mail_is_queued_and_then_sent_with_text_and_html(post: Post) -> 
 
 @pytest.mark.feature("MAIL-04")
 async def test_a_mail_exists_exactly_if_the_change_it_is_about_does(post: Post) -> None:
-    with pytest.raises(RuntimeError, match="undo"):
+    async def undone() -> None:
         async with post.database.transaction():
             await post.email.send(to="jo@acme.example", template="verify_email", data={"url": LINK})
             raise RuntimeError("undo")
+
+    with pytest.raises(RuntimeError, match="undo"):
+        await undone()
     await post.work()
     assert post.box.mails == []
     async with post.database.transaction():
@@ -211,17 +193,15 @@ async def test_links_are_read_neither_in_the_database_nor_in_lists_nor_in_logs(
     with current.acting_as(ADMIN):
         listed = await post.email.list()
     stored = ""
-    async with post.database.engine.connect() as connection:
+    with post.database.across_organizations():
         for table in ("bz_email_messages", "bz_jobs", "bz_events"):
-            stored += repr((await connection.execute(text(f"select * from {table}"))).all())
+            stored += repr(await rows(post.database, f"select * from {table}"))
     shown = stored + repr(listed) + repr(heard) + caplog.text
     assert "jo@acme.example" in stored
     assert "s3cr3t" not in shown
     post.clock.advance(7200)
     await post.work()
-    async with post.database.engine.connect() as connection:
-        row = (await connection.execute(text("select sealed from bz_email_messages"))).one()
-    assert row.sealed is None
+    assert await rows(post.database, "select sealed from bz_email_messages") == [(None,)]
 
 
 async def test_another_organization_sees_no_mail(post: Post) -> None:
@@ -337,7 +317,8 @@ async def test_only_web_addresses_become_links(post: Post, url: str) -> None:
 async def test_what_people_typed_cannot_become_markup_or_files(post: Post, tmp_path: Path) -> None:
     (tmp_path / "secret.css").write_text("p { content: 'stolen' }")
     evil = (
-        f'</mj-text><mj-include path="{tmp_path}/secret.css" /><link rel="stylesheet" href="{tmp_path}/secret.css">'
+        f'</mj-text><mj-include path="{tmp_path}/secret.css" />'
+        f'<link rel="stylesheet" href="{tmp_path}/secret.css">'
         "<script>alert(1)</script>{{ 7 * 7 }}{% include '/etc/passwd' %}"
     )
     data = {"url": LINK, "organization": evil, "inviter": evil}
@@ -384,7 +365,10 @@ async def test_the_hosts_own_template_replaces_ours(
 @pytest.mark.parametrize(
     "source",
     [
-        "{% extends layout %}{% block subject %}x{% endblock %}{% block body %}{{ ''.__class__.__mro__ }}{% endblock %}",
+        (
+            "{% extends layout %}{% block subject %}x{% endblock %}"
+            "{% block body %}{{ ''.__class__.__mro__ }}{% endblock %}"
+        ),
         "{% extends layout %}{% block body %}no subject{% endblock %}",
         "{% extends layout %}{% block subject %}x{% endblock %}{% block body %}<mj-nonsense",
         "{% block subject %}{{ 1/0 }}{% endblock %}",

@@ -75,7 +75,7 @@ async def test_a_job_is_done_by_the_handler_of_its_kind(jobs: Jobs, worker: Work
 @pytest.mark.feature("X-13", "JOB-01", "EVT-08")
 async def test_a_job_exists_only_if_the_callers_transaction_commits(jobs: Jobs, database: Database) -> None:
     jobs.handler("greet", Diary())
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the transaction is the subject
         async with database.transaction():
             await jobs.enqueue("greet")
             raise ZeroDivisionError
@@ -232,7 +232,7 @@ async def test_plain_functions_run_in_a_thread_and_know_their_organization(
         seen.append("hidden")
 
     jobs.handler("work", work)
-    jobs.handler("hidden", lambda payload, job: hidden(payload, job))
+    jobs.handler("hidden", lambda payload, job: hidden(payload, job))  # noqa: PLW0108 - hides what it is
     jobs.handler("partial", functools.partial(hidden))
     await jobs.enqueue("work", org_id="org_a")
     await jobs.enqueue("hidden")
@@ -374,7 +374,7 @@ async def test_a_durable_listener_gets_one_job_for_each_event_and_only_if_it_was
     diary, other = Diary(), Diary()
     jobs.on("job.*", diary, name="mirror")
     jobs.on(JobDied, other, name="pager", backoff=(1,), timeout=5, max_attempts=3, queue="alarms")
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the transaction is the subject
         async with database.transaction():
             await events.announce(JobDied(job_id="j0", kind="k", attempts=1, reason="r"), org_id="org_a")
             raise ZeroDivisionError

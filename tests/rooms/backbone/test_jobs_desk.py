@@ -18,9 +18,11 @@ from bartizan.backbone.jobs import (
 )
 from bartizan.backbone.jobs.capability import capability
 from bartizan.backbone.jobs.routes import routes
+from bartizan.backbone.jobs.types import Wish
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import Caller, NobodyAsks, OperatorsOnly, PermissionMissing, current
 from bartizan.foundation.database import Database
+from bartizan.foundation.telemetry import Metrics
 
 BOTH = frozenset({"jobs:read", "jobs:write"})
 ACME = Caller(id="usr_a", kind="user", org_id="org_acme", permissions=BOTH)
@@ -130,7 +132,7 @@ async def test_counts_and_latencies(jobs: Jobs, clock: ManualClock) -> None:
     await jobs.enqueue("work", org_id="org_acme")
     clock.advance(7)
     await jobs.enqueue("work", org_id="org_globex")
-    await jobs.exchange.turn([], ["default"], 1, "org_acme")
+    await jobs.exchange.turn([], Wish(queues=["default"], want=1, after="org_acme"))
     with current.acting_as(ACME):
         counts = await jobs.counts()
     assert (counts.pending, counts.running, counts.failed, counts.dead) == (2, 0, 1, 1)
@@ -205,9 +207,9 @@ async def test_permissions_are_needed_and_everywhere_is_for_operators(jobs: Jobs
             with pytest.raises(PermissionMissing):
                 await look()
     with current.acting_as(ACME):
-        for look in (jobs.list, jobs.counts, jobs.failures, jobs.purge, jobs.retry_all):
+        for far in (jobs.list, jobs.counts, jobs.failures, jobs.purge, jobs.retry_all):
             with pytest.raises(OperatorsOnly):
-                await look(everywhere=True)
+                await far(everywhere=True)
     with current.acting_as(Caller(id="usr_h", kind="user", permissions=BOTH)), pytest.raises(OperatorsOnly):
         await jobs.list()
 
@@ -230,6 +232,21 @@ async def test_jobs_that_ended_long_ago_are_swept_by_a_schedule(jobs: Jobs, cloc
     assert await states(jobs) == ["done", "waiting"]
     with current.acting_as(OPERATOR):
         assert (await jobs.get(kept)).state == "waiting"
+
+
+@pytest.mark.feature("JOB-08")
+async def test_finished_attempts_are_counted_by_kind_and_outcome(
+    database: Database, events: Events, clock: ManualClock
+) -> None:
+    metrics = Metrics()
+    jobs = Jobs(database, events, clock=clock, metrics=metrics)
+    jobs.handler("again", _fails)
+    await jobs.enqueue("again")
+    await jobs.enqueue("nobody")
+    await Worker(jobs).run_pending()
+    text = metrics.exposition()[0].decode()
+    assert 'bartizan_jobs_total{kind="again",outcome="retry"} 1.0' in text
+    assert 'bartizan_jobs_total{kind="unknown",outcome="dead"} 1.0' in text
 
 
 async def test_the_routes_are_the_service(jobs: Jobs) -> None:

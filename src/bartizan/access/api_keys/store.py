@@ -63,27 +63,29 @@ class KeyRing:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def look_up(self, digest: str) -> KnownKey | None:
-        """Find a key that was not revoked, by the digest of its secret."""
+    async def look_up(self, digests: Sequence[str]) -> KnownKey | None:
+        """Find a key that was not revoked, by the digest of its secret under any of the server's keys."""
         query = select(
             ApiKeyRow.id,
             ApiKeyRow.org_id,
+            ApiKeyRow.digest,
             ApiKeyRow.mode,
             ApiKeyRow.owner_kind,
             ApiKeyRow.owner_id,
             ApiKeyRow.scopes,
             ApiKeyRow.rate_limit,
             ApiKeyRow.expires_at,
-        ).where(ApiKeyRow.digest == digest, ApiKeyRow.revoked_at.is_(None))
+        ).where(ApiKeyRow.digest.in_(digests), ApiKeyRow.revoked_at.is_(None))
         with self._database.across_organizations():
             async with self._database.reading() as session:
                 found = (await session.execute(query)).first()
         if found is None:
             return None
-        id_, org_id, mode, owner_kind, owner_id, scopes, rate_limit, expires_at = found
+        id_, org_id, digest, mode, owner_kind, owner_id, scopes, rate_limit, expires_at = found
         return KnownKey(
             id=id_,
             org_id=org_id,
+            digest=digest,
             mode=mode,
             owner_kind=owner_kind,
             owner_id=owner_id,
@@ -91,6 +93,13 @@ class KeyRing:
             rate_limit=rate_limit,
             expires_at=expires_at,
         )
+
+    async def digest_anew(self, key: KnownKey, digest: str) -> None:
+        """Put a key under the server's newest secret key."""
+        query = update(ApiKeyRow).where(ApiKeyRow.org_id == key.org_id, ApiKeyRow.id == key.id)
+        with self._database.across_organizations():
+            async with self._database.transaction() as session:
+                await session.execute(query.values(digest=digest))
 
     async def revoke_of(self, owner_id: str, org_id: str | None, now: datetime) -> Sequence[tuple[str, str]]:
         """Revoke what an owner still has, in one organization or in all; key and organization of each."""

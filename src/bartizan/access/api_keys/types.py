@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -15,21 +15,18 @@ Scope = Annotated[str, Field(max_length=100, description="A permission, such as 
 RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a minute; null for the default.")]
 
 
-class Pepper(Protocol):
-    """A secret of the server with which digests are keyed."""
-
-    def mac(self, purpose: str, data: bytes) -> bytes:
-        """Give the HMAC-SHA-256 of ``data`` under the key for ``purpose``."""
-        ...
-
-
 class NewApiKey(BaseModel):
     """A key to be issued."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=80, pattern=r"\S", examples=["ci-deploy"])
-    scopes: list[Scope] = Field(min_length=1, max_length=200, description="What it may do; you must hold it.")
+    scopes: list[Scope] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="What it may do; you must hold it. Left out: all that you and the owner hold now.",
+    )
     mode: Mode = "live"
     owner: OwnerKind = Field(
         default="person",
@@ -93,6 +90,7 @@ class KnownKey:
 
     id: str
     org_id: str
+    digest: str
     mode: str
     owner_kind: str
     owner_id: str

@@ -1,6 +1,5 @@
 """Rules of announcing and listening."""
 
-import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -14,6 +13,7 @@ from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Permission, current
 from bartizan.foundation.database import Database
 from bartizan.foundation.pages import Cursor, InvalidCursor, Limit, Page, cut, decode
+from bartizan.foundation.telemetry import logger
 
 from .errors import UnknownEvent
 from .store import EventStore, EventWriter
@@ -31,7 +31,7 @@ Pattern = Annotated[
 ]
 Moment = Annotated[datetime | None, Field(description="A moment with a time zone (RFC 3339).")]
 
-_log = logging.getLogger("bartizan.events")
+_log = logger(__name__)
 
 
 class Events:
@@ -186,9 +186,8 @@ class Events:
                     if (waiting := subscription.handler(envelope)) is not None:
                         await waiting
                 except Exception:  # noqa: BLE001 - whatever it is, it is logged and the others go on
-                    _log.exception("A listener failed on %s %s", envelope.type, envelope.id)
+                    _log.exception("a listener failed", event_type=envelope.type, event_id=envelope.id)
 
     def _forget(self, subscription: Subscription) -> None:
         if subscription in self._listeners:
             self._listeners.remove(subscription)
-

@@ -140,6 +140,20 @@ class Outcome:
     fingerprint: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a worker would like to claim."""
+
+    queues: Sequence[str]
+    want: int
+    after: str = ""
+    """The organization served last: the next one is first now."""
+    share: int = 1_000_000
+    """At most so many jobs of one organization in this turn."""
+    full: Sequence[str] = ()
+    """Organizations that have their share of this worker already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What one exchange with the table gave a worker."""

@@ -166,7 +166,7 @@ class Preferences:
             self._cache.move_to_end(spot)
             return cached.values
         async with self._database.reading() as session:
-            values = await PreferenceStore(session, spot.org_id).values(spot.owner_id)
+            values = await PreferenceStore(session, spot.org_id).values(self._database, spot.owner_id)
         if self._changing.get(spot, -1.0) <= now:
             self._cache[spot] = _Cached(values, now + _FRESH)
             while len(self._cache) > _MOST_CACHED:

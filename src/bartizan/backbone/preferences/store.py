@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bartizan.foundation import ids
+from bartizan.foundation.database import Database
 from bartizan.foundation.errors import Conflict
 
 from .tables import GlobalPreferenceRow, PreferenceRow
@@ -20,14 +21,18 @@ class PreferenceStore:
         self._session = session
         self._org_id = org_id
 
-    async def values(self, owner_id: str) -> Mapping[str, str]:
-        """Read all that one owner set, as JSON texts by key."""
+    async def values(self, database: Database, owner_id: str) -> Mapping[str, str]:
+        """Read all that one owner set, as JSON texts by key.
+
+        The organization need not be the caller's: a mail to somebody who is not signed in has its look.
+        """
         if self._org_id is None:
             everything = await self._session.execute(
                 select(GlobalPreferenceRow.key, GlobalPreferenceRow.value)
             )
             return {row.key: row.value for row in everything}
-        rows = await self._session.scalars(self._mine().where(PreferenceRow.owner_id == owner_id))
+        with database.across_organizations():
+            rows = (await self._session.scalars(self._mine().where(PreferenceRow.owner_id == owner_id))).all()
         return {row.key: row.value for row in rows}
 
     async def put(self, level: str, owner_id: str, key: str, value: str, now: datetime) -> str | None:

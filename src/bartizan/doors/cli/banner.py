@@ -2,24 +2,24 @@
 
 import click
 
-from bartizan import __version__
-from bartizan.house import Bartizan
+from bartizan.foundation.settings import banner as facts
+from bartizan.house import VERSION, Bartizan
 
 
 def banner(house: Bartizan, title: str) -> None:
-    """Print where everything is, to the error stream."""
+    """Print what starts and where everything is, to the error stream."""
     settings = house.settings
-    base = settings.base_url.rstrip("/")
-    mount = settings.mount.rstrip("/")
-    lines = [
-        ("App", f"{base}/" if mount else f"{base}/account"),
-        ("Sign in", f"{base}{mount}/sign-in"),
-        ("API", f"{base}{mount}/api/v1"),
-    ]
+    known = facts(settings)
+    pages = settings.pages
+    click.secho(f"\n  Bartizan {VERSION}  ·  {title}", bold=True, err=True)
+    click.echo(f"  {settings.environment}  ·  {known['database']}\n", err=True)
+    lines = [("Sign in", f"{pages}/sign-in"), ("API", f"{pages}/api/v1")]
+    if settings.mount:
+        lines.insert(0, ("App", f"{settings.base_url}/"))
     if not settings.production:
-        lines.append(("API docs", f"{base}{mount}/docs"))
-    click.secho(f"\n  Bartizan {__version__}  ·  {title}", bold=True, err=True)
-    click.echo(f"  {settings.environment}  ·  {house.database.describe()}  ·  {house.toggles()}\n", err=True)
+        lines.append(("API docs", f"{pages}/docs"))
     for name, address in lines:
         click.echo(f"  {name:<9} {address}", err=True)
-    click.echo(err=True)
+    click.echo("  No account yet? `bartizan owner link` makes the first owner.\n", err=True)
+    if not settings.enable_auth:
+        click.secho("  Authentication is OFF: everybody is the development user.\n", fg="red", err=True)

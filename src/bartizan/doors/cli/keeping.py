@@ -1,10 +1,14 @@
 """Commands of whoever keeps an installation: migrations, checks, settings, maintenance."""
 
 import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
 
 import click
 
 from bartizan.foundation.context import current
+from bartizan.foundation.errors import BartizanError
+from bartizan.foundation.settings import describe, load
 from bartizan.house import Bartizan, Settings
 
 from .running import as_json, asking, fail, table, with_house
@@ -30,11 +34,18 @@ async def migrate(revision: str, show: bool, yes: bool) -> None:  # noqa: FBT001
             return
         if revision != "head" and not yes:
             if not sys.stdin.isatty():
-                fail("Going to an older revision can drop data.", "", "Add --yes if that is what you want.", code=2)
+                fail(
+                    "Going to an older revision can drop data.",
+                    "",
+                    "Add --yes if that is what you want.",
+                    code=2,
+                )
             click.confirm("Going to an older revision can drop data. Go on?", abort=True)
         await house.database.migrate(revision)
         after = await house.database.revision()
-        click.echo(f"{before or 'empty'} -> {after or 'empty'}" if before != after else f"Already at {after}.")
+        click.echo(
+            f"{before or 'empty'} -> {after or 'empty'}" if before != after else f"Already at {after}."
+        )
 
     await with_house(act, start=False)
 
@@ -51,18 +62,66 @@ async def check(json_: bool) -> None:  # noqa: FBT001
     """
 
     async def act(house: Bartizan) -> int:
-        findings = await house.check()
+        findings = await look_over(house)
         if json_:
             as_json([{"what": f.what, "well": f.well, "detail": f.detail, "cure": f.cure} for f in findings])
         else:
             for finding in findings:
-                mark = click.style("ok  ", fg="green") if finding.well else click.style("BAD ", fg="red", bold=True)
+                mark = (
+                    click.style("ok  ", fg="green")
+                    if finding.well
+                    else click.style("BAD ", fg="red", bold=True)
+                )
                 click.echo(f"{mark} {finding.what}: {finding.detail}")
                 if finding.cure and not finding.well:
                     click.echo(f"     {finding.cure}")
         return 0 if all(f.well for f in findings) else 1
 
     sys.exit(await with_house(act, start=False))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one look found."""
+
+    what: str
+    well: bool
+    detail: str
+    cure: str = ""
+
+
+async def look_over(house: Bartizan) -> Sequence[Finding]:
+    """Look at what start-up needs; the settings were judged when the house was built."""
+
+    async def migrated() -> str:
+        return f"at {await house.database.revision() or 'no revision'}"
+
+    async def answers() -> str:
+        await house.database.ping()
+        return house.database.kind
+
+    async def walls() -> str:
+        await house.database.check()
+        return "migrated, and organizations are kept apart"
+
+    async def keys() -> str:
+        return f"{len((await house.signing_keys.jwks())['keys'])} signing keys"
+
+    found = [Finding("settings", well=True, detail=house.settings.environment)]
+    looks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
+        ("database", answers),
+        ("revision", migrated),
+        ("tables", walls),
+        ("keys", keys),
+    ]
+    for what, look in looks:
+        try:
+            found.append(Finding(what, well=True, detail=await look()))
+        except BartizanError as error:
+            cure = str(error.facts.get("cure", ""))
+            found.append(Finding(what, well=False, detail=str(error), cure=cure))
+            break
+    return found
 
 
 @click.group()
@@ -82,7 +141,8 @@ async def show(name: str | None, json_: bool, changed: bool) -> None:  # noqa: F
     Example:
       bartizan settings show BARTIZAN_DATABASE
     """
-    rows = Settings.describe_current()
+    loaded = load(Settings)
+    rows = list(describe(loaded.settings, loaded.sources))
     if name:
         wanted = name.upper()
         rows = [row for row in rows if row.name.startswith(wanted)]
@@ -91,13 +151,15 @@ async def show(name: str | None, json_: bool, changed: bool) -> None:  # noqa: F
     if changed:
         rows = [row for row in rows if row.source != "default"]
     if json_:
-        as_json([row.__dict__ if hasattr(row, "__dict__") else row._asdict() for row in rows])
+        as_json([asdict(row) for row in rows])
         return
     table(
         ((row.name, row.value, row.default, row.source, row.description) for row in rows)
         if name
         else ((row.name, row.value, row.default, row.source) for row in rows),
-        ("setting", "value", "default", "source", "what it does") if name else ("setting", "value", "default", "source"),
+        ("setting", "value", "default", "source", "what it does")
+        if name
+        else ("setting", "value", "default", "source"),
     )
 
 
@@ -117,7 +179,7 @@ async def maintenance(state: str, message: str) -> None:
 
     async def act(house: Bartizan) -> None:
         with current.as_system(name="command line"):
-            await house.maintenance(on=state == "on", message=message)
+            await house.maintain(message if state == "on" else None)
 
     await with_house(act)
     click.echo(f"Maintenance is {state}. Servers notice within 5 seconds.")

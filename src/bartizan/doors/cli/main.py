@@ -4,11 +4,11 @@ import difflib
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
 import click
 
-from bartizan import __version__
 
 # name: (module, attribute, what it does)
 COMMANDS = {
@@ -65,7 +65,7 @@ class Contents(click.Group):
 
 
 @click.group(cls=Contents, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="bartizan", message="%(prog)s %(version)s")
+@click.version_option(version("bartizan"), prog_name="bartizan", message="%(prog)s %(version)s")
 def bartizan() -> None:
     """Bartizan: the enterprise layer for Python web applications."""
 

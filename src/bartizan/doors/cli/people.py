@@ -28,7 +28,7 @@ async def link(minutes: int) -> None:
 
     async def act(house: Bartizan) -> str:
         with current.as_system(name="command line"):
-            return await house.owner_link(minutes=minutes)
+            return await house.sessions.owner_link(minutes=minutes)
 
     address = await with_house(act)
     click.echo(address)

@@ -1,7 +1,5 @@
 """Commands that keep running: the server, the gate in front of an app, the worker."""
 
-import asyncio
-import signal
 import sys
 from importlib import import_module
 from inspect import Parameter, signature
@@ -10,10 +8,13 @@ from typing import Any
 
 import click
 import uvicorn
+from starlette.types import ASGIApp
 
-from bartizan.doors.frameworks import Wrapped, alone, wrap
+from bartizan.backbone.jobs import Worker
+from bartizan.doors.frameworks import alone, wrap
 from bartizan.foundation.errors import BartizanError
-from bartizan.house import Bartizan
+from bartizan.foundation.settings import load
+from bartizan.house import Bartizan, Settings
 
 from .banner import banner
 from .running import asking, fail, refused
@@ -36,10 +37,10 @@ def serve(host: str, port: int) -> None:
       bartizan serve --port 8000
     """
     try:
-        app = alone({"mount": ""})
+        app = alone({"mount": "", **reachable(host, port)})
     except BartizanError as error:
         refused(error)
-    _run(app, host, port, "Bartizan alone")
+    run(app, app.bz, host, port, "the control plane alone")
 
 
 @click.command()
@@ -59,14 +60,16 @@ def guard(app: str, factory: bool, app_dir: str, host: str, port: int) -> None: 
     """
     application = load(app, Path(app_dir), factory=factory)
     try:
-        wrapped = wrap(application)
+        wrapped = wrap(application, reachable(host, port))
     except BartizanError as error:
         refused(error)
-    _run(wrapped, host, port, app)
+    run(wrapped, wrapped.bz, host, port, app)
 
 
 @click.command()
-@click.option("--concurrency", default=20, show_default=True, type=click.IntRange(1, 1000), help="Jobs at once.")
+@click.option(
+    "--concurrency", default=20, show_default=True, type=click.IntRange(1, 1000), help="Jobs at once."
+)
 @asking
 async def worker(concurrency: int) -> None:
     """Do the jobs of every organization until stopped; Ctrl-C or SIGTERM finishes what runs.
@@ -78,12 +81,8 @@ async def worker(concurrency: int) -> None:
     house = Bartizan()
     try:
         await house.start(embedded=False)
-        crew = house.worker(concurrency=concurrency)
-        loop = asyncio.get_running_loop()
-        for name in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(name, crew.stop)
         click.echo(f"Worker ready: {concurrency} jobs at once. Ctrl-C to stop.", err=True)
-        await crew.run()
+        await Worker(house.jobs, concurrency=concurrency).run(signals=True)
         click.echo("Stopped; nothing is left half done.", err=True)
     finally:
         await house.stop()
@@ -93,7 +92,9 @@ def load(name: str, folder: Path, *, factory: bool) -> Any:
     """Import the application that was named; say in words what is wrong with the name."""
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
-        fail(f"{name!r} does not name an application.", "Write it as module:attribute, like main:app.", code=2)
+        fail(
+            f"{name!r} does not name an application.", "Write it as module:attribute, like main:app.", code=2
+        )
     sys.path.insert(0, str(folder.resolve()))
     try:
         found: Any = import_module(module)
@@ -114,7 +115,11 @@ def load(name: str, folder: Path, *, factory: bool) -> Any:
 
 def _must_be_asgi(application: Any, name: str) -> None:
     if not callable(application):
-        fail(f"{name} is not an application.", f"It is {type(application).__name__}, which cannot be called.", code=2)
+        fail(
+            f"{name} is not an application.",
+            f"It is {type(application).__name__}, which cannot be called.",
+            code=2,
+        )
     try:
         wanted = [
             parameter
@@ -127,16 +132,25 @@ def _must_be_asgi(application: Any, name: str) -> None:
     if len(wanted) == _WSGI_ARGUMENTS:
         cure = "Give it an ASGI face first, for example a2wsgi.WSGIMiddleware(app)."
         fail(f"{name} is a WSGI application.", "The gate speaks ASGI.", cure, code=2)
-    if not wanted and not any(p.kind is Parameter.VAR_POSITIONAL for p in signature(application).parameters.values()):
+    if not wanted and not any(
+        p.kind is Parameter.VAR_POSITIONAL for p in signature(application).parameters.values()
+    ):
         fail(f"{name} takes no arguments, so it is a factory.", "", "Add --factory.", code=2)
     if len(wanted) > _ASGI_ARGUMENTS:
         fail(f"{name} is not an ASGI application.", "It must take scope, receive and send.", code=2)
 
 
-def _run(app: Wrapped, host: str, port: int, title: str) -> None:
+def reachable(host: str, port: int) -> dict[str, Any]:
+    """Tell the house where it is reached, unless a setting does."""
+    if "base_url" in load(Settings).sources:
+        return {}
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - read, not bound
+    return {"base_url": f"http://{shown}:{port}"}
+
+
+def run(app: ASGIApp, bz: Bartizan, host: str, port: int, title: str) -> None:
     """Serve until stopped; requests in flight are finished first."""
-    app.bz.listening_at(host, port)
-    banner(app.bz, title)
+    banner(bz, title)
     config = uvicorn.Config(
         app,
         host=host,

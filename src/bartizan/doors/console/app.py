@@ -66,7 +66,8 @@ class Console:
         except CrossSite as error:
             return await refused(visit, error, status_of(error))
         except Unauthenticated:
-            return visit.go(visit.url("/sign-in", next="" if visit.posted else _here(visit)))
+            told = "ended" if visit.stale else ""
+            return visit.go(visit.url("/sign-in", next="" if visit.posted else _here(visit), told=told))
         except Refusal as error:
             return await refused(visit, error, status_of(error))
         except BartizanError as error:

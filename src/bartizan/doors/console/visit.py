@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from bartizan.access.sessions import Tokens
 from bartizan.doors.guard.cookies import (
     clear_cookie,
     csrf_cookie,
@@ -123,11 +124,11 @@ class Visit:
         if not good:
             raise CrossSite
 
-    def start_session(self, token: str, *, max_age: int | None = None) -> None:
+    def start_session(self, tokens: Tokens) -> None:
         """Put the session into its cookie, and retire the form cookie of before."""
         secure = self.pages.secure
         self._cookies = [
-            set_cookie(session_cookie(secure=secure), token, secure=secure, max_age=max_age),
+            set_cookie(session_cookie(secure=secure), tokens.session_token or "", secure=secure),
             clear_cookie(csrf_cookie(secure=secure), secure=secure),
         ]
 
@@ -147,7 +148,7 @@ class Visit:
         """Send the browser on (303: what was posted is not posted again)."""
         answer = RedirectResponse(address, 303)
         answer.headers["cache-control"] = "no-store"
-        answer.headers["referrer-policy"] = "no-referrer"
+        answer.headers["referrer-policy"] = "strict-origin"
         return self._dressed(answer)
 
     def _dressed(self, answer: Response) -> Response:

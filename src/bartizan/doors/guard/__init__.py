@@ -2,6 +2,6 @@
 
 from .callers import Callers, Credential
 from .gate import Guard
-from .policy import APP_READ, APP_WRITE, Policy
+from .policy import Policy
 
-__all__ = ["APP_READ", "APP_WRITE", "Callers", "Credential", "Guard", "Policy"]
+__all__ = ["Callers", "Credential", "Guard", "Policy"]

@@ -1,10 +1,8 @@
 """Where a request really came from, when proxies stand in between."""
 
 from collections.abc import Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+from bartizan.doors.http.addresses import Ranges, read_address
 
 
 class Proxies:
@@ -12,12 +10,11 @@ class Proxies:
 
     def __init__(self, ranges: Sequence[str]) -> None:
         """Trust the addresses and CIDR ranges named; ``ValueError`` names one that is neither."""
-        self._ranges: tuple[Network, ...] = tuple(ip_network(text, strict=False) for text in ranges)
+        self._ranges = Ranges(ranges)
 
     def trust(self, host: str | None) -> bool:
         """Tell whether the peer is one of our own proxies."""
-        address = _address(host)
-        return address is not None and any(address in range_ for range_ in self._ranges)
+        return self._ranges.hold(host)
 
     def client(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
         """Find the client's address: the last hop that is not one of our proxies.
@@ -26,7 +23,8 @@ class Proxies:
         nothing. Without a trusted peer the header is not read at all.
         """
         if not self.trust(peer):
-            return _text(_address(peer)) or peer
+            address = read_address(peer)
+            return peer if address is None else str(address)
         hops = [
             hop.strip()
             for name, value in headers
@@ -35,7 +33,7 @@ class Proxies:
         ]
         client = peer
         for hop in reversed(hops):
-            address = _address(hop)
+            address = read_address(hop)
             if address is None:
                 break
             client = str(address)
@@ -52,22 +50,3 @@ class Proxies:
                     return {"http": "ws", "https": "wss"}[told] if scheme in {"ws", "wss"} else told
         return scheme
 
-
-def _address(host: str | None) -> Address | None:
-    """Read an address, with or without port and brackets; IPv4 inside IPv6 counts as IPv4."""
-    if not host:
-        return None
-    text = host.strip().strip('"')
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
-
-
-def _text(address: Address | None) -> str | None:
-    return None if address is None else str(address)

@@ -44,7 +44,9 @@ def read_cookie(headers: Iterable[tuple[bytes, bytes]], name: str) -> str | None
     return found[0] if len(found) == 1 and found[0] else None
 
 
-def without_cookies(headers: Iterable[tuple[bytes, bytes]], names: frozenset[str]) -> list[tuple[bytes, bytes]]:
+def without_cookies(
+    headers: Iterable[tuple[bytes, bytes]], names: frozenset[str]
+) -> list[tuple[bytes, bytes]]:
     """Take our cookies out of a request, so that the app behind the gate never sees a credential."""
     kept: list[tuple[bytes, bytes]] = []
     for header, value in headers:
@@ -56,4 +58,3 @@ def without_cookies(headers: Iterable[tuple[bytes, bytes]], names: frozenset[str
         if rest:
             kept.append((header, rest.encode("latin-1")))
     return kept
-

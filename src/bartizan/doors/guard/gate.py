@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -11,22 +11,23 @@ from urllib.parse import quote
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bartizan.doors.http.bodies import TooLarge, limited, too_large
+from bartizan.doors.http.bodies import Limited, TooLarge, too_large
 from bartizan.doors.http.problems import document, fault, refusal, response
 from bartizan.foundation import ids
 from bartizan.foundation.context import Caller, NobodyAsks, Origin, PermissionMissing, current
 from bartizan.foundation.errors import BartizanError, Unauthenticated, Unavailable
-from bartizan.foundation.telemetry import logger
+from bartizan.foundation.telemetry import Tracing, logger
 from bartizan.house import Bartizan
 
 from .address import Proxies
-from .callers import Callers, Credential
+from .callers import Callers
 from .cookies import clear_cookie, csrf_cookie, session_cookie, without_cookies
 from .forgery import CrossSite, comes_from_us
-from .headers import Header, dressed, honest, value_of
+from .headers import Header, honest, value_of
 from .lifespan import Lifespan
 from .policy import SAFE, Policy
-from .sockets import guarded
+from .sockets import guarded, refuse
+from .visit import Visit
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
 _SERVER_ERROR = 500
@@ -39,8 +40,10 @@ class Guard:
     path, ``app`` everywhere else.
     """
 
-    def __init__(self, app: ASGIApp, platform: ASGIApp, house: Bartizan) -> None:
-        """Stand in front of ``app``."""
+    def __init__(
+        self, app: ASGIApp, platform: ASGIApp, house: Bartizan, *, warm: Callable[[], None] | None = None
+    ) -> None:
+        """Stand in front of ``app``; ``warm`` is called in a thread while the server starts."""
         settings = house.settings.guard
         self._app = app
         self._platform = platform
@@ -61,7 +64,8 @@ class Guard:
             cookie=self._cookie,
         )
         house.on_access_changed(self._callers.forget)
-        self._lifespan = Lifespan(app, house)
+        self._lifespan = Lifespan(app, house, warm)
+        self._tracing = Tracing()
         self._log = logger(__name__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,280 +81,260 @@ class Guard:
                 message = f"The gate does not know connections of type {other!r}."
                 raise RuntimeError(message)
 
-    # -- HTTP ---------------------------------------------------------------------------------------------
-
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
-        origin, tls = self._origin(scope)
-        ours = self._is_ours(scope["path"])
-        status = 0
-
-        async def dressing(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers: list[Header] = list(message.get("headers", ()))
-                message["headers"] = dressed(headers, request_id=origin.request_id, ours=ours, tls=tls)
-            await send(message)
-
-        with current.receiving(origin):
+        visit = self._visit(scope, receive, send)
+        traced = self._tracing.request(
+            method=visit.method, path=visit.path, scheme=scope["scheme"], headers=visit.headers
+        )
+        with current.receiving(visit.origin), traced as span:
             try:
-                await self._admit(scope, receive, dressing, ours=ours)
-            except TooLarge:
-                if not status:
-                    limit = self._limit(ours=ours)
-                    await response(too_large(limit))(scope, receive, dressing)
-            except BartizanError as error:
-                if status:
-                    raise
-                if isinstance(error, Unavailable):
-                    self._log.warning("request.unavailable", code=error.code, error=str(error))
-                await refusal(error)(scope, receive, dressing)
-            except Exception:
-                if not ours:
-                    raise
-                self._log.exception("request.failed", path=scope["path"])
-                if not status:
-                    await fault()(scope, receive, dressing)
+                await self._answer(visit)
             finally:
-                self._house.metrics.request(
-                    method=scope["method"],
-                    status=status or _SERVER_ERROR,
-                    seconds=time.perf_counter() - started,
-                    door="platform" if ours else "app",
+                status = visit.status or _SERVER_ERROR
+                seconds = time.perf_counter() - started
+                route = visit.route
+                self._house.metrics.request(method=visit.method, route=route, status=status, seconds=seconds)
+                caller = visit.caller
+                span.route(route)
+                span.caller(
+                    request_id=visit.origin.request_id,
+                    caller=caller.id if caller else None,
+                    org_id=caller.org_id if caller else None,
                 )
+                span.answered(status)
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send, *, ours: bool) -> None:
-        headers: list[Header] = scope["headers"]
-        if self._oversized(headers):
-            await response(_headers_too_large())(scope, receive, send)
-            return
-        limit = self._limit(ours=ours)
-        length = value_of(headers, b"content-length")
-        if length is not None and (not length.isdigit() or int(length) > limit):
-            await response(too_large(limit))(scope, receive, send)
-            return
+    async def _answer(self, visit: Visit) -> None:
+        """Let a request through or refuse it; what our own rooms raise becomes a problem document."""
+        try:
+            if await self._admit(visit):
+                with current.acting_as(visit.caller):
+                    await self._serve(visit)
+        except TooLarge:
+            if not visit.status:
+                await self._say(visit, response(too_large(self._limit(visit))))
+        except BartizanError as error:
+            if visit.status:
+                raise
+            if isinstance(error, Unavailable):
+                self._log.warning("request unavailable", code=error.code, error=str(error))
+            await self._say(visit, refusal(error))
+        except Exception:
+            if not visit.ours:
+                raise  # the host's own error handling has spoken, and its server shall know
+            self._log.exception("request failed", path=visit.path)
+            if not visit.status:
+                await self._say(visit, fault())
+
+    async def _admit(self, visit: Visit) -> bool:
+        """Take the steps before the app: limits, who, from which page, and may they."""
+        if self._oversized(visit.headers):
+            title = "The request headers are too large."
+            await self._say(visit, response(document(status=431, code="headers-too-large", title=title)))
+            return False
+        length = value_of(visit.headers, b"content-length")
+        if length is not None and (not length.isdigit() or int(length) > self._limit(visit)):
+            raise TooLarge
         await self._lifespan.ensure_started()
-        credential = self._callers.credential(headers)
-        public = ours or self._is_public(scope, headers)
-        caller: Caller | None = None
-        if credential is not None:
+        public = visit.ours or self._is_public(visit)
+        visit.caller = self._house.stand_in
+        visit.credential = self._callers.credential(visit.headers)
+        if visit.credential is not None:
             try:
-                caller = await self._callers.caller(credential, headers)
+                visit.caller = await self._callers.caller(visit.credential, visit.headers)
             except Unauthenticated as error:
-                if credential.how != "cookie":
+                if visit.credential.how != "cookie":
                     raise
                 if not public:
-                    await self._turn_away(scope, receive, send, error, stale=True)
-                    return
-        if credential and caller and credential.how == "cookie" and scope["method"] not in SAFE and not ours:
-            self._check_site(scope, headers, caller)
-        if not public and not await self._may(scope, receive, send, caller):
-            return
-        with current.acting_as(caller):
-            inner = self._inner(scope, headers, caller, credential, ours=ours)
-            await self._serve(inner, limited(receive, limit), send, ours=ours)
+                    await self._turn_away(visit, error, stale=True)
+                    return False
+        if not visit.ours or visit.path.startswith(f"{self._mount}/api/"):
+            self._check_site(visit)  # our own pages have form tokens of their own
+        by_operator = visit.caller is not None and visit.caller.operator
+        if not visit.ours and not by_operator and (closed := await self._house.closed()):
+            raise closed
+        return public or await self._may(visit)
 
-    async def _may(self, scope: Scope, receive: Receive, send: Send, caller: Caller | None) -> bool:
-        need = self._policy.need(scope["method"], scope["path"])
-        if caller is None:
-            await self._turn_away(scope, receive, send, NobodyAsks())
+    async def _may(self, visit: Visit) -> bool:
+        need = self._policy.need(visit.method, visit.path)
+        if visit.caller is None:
+            await self._turn_away(visit, NobodyAsks())
             return False
-        if need != "nothing" and need not in caller.permissions:
-            with current.acting_as(caller):
-                if scope["method"] not in SAFE:
+        if need not in visit.caller.permissions:
+            if visit.method not in SAFE:
+                with current.acting_as(visit.caller):
                     await self._house.audit.request(HTTPStatus.FORBIDDEN)
             message = f"This needs {need}."
             raise PermissionMissing(message, permission=need)
         return True
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, *, ours: bool) -> None:
+    async def _serve(self, visit: Visit) -> None:
         """Run what is behind the gate; a change is on the record before its answer leaves."""
-        if scope["method"] in SAFE:
-            await self._run(scope, receive, send, ours=ours)
-            return
+        visit.inner = self._inner(visit)
+        receive = Limited(visit.receive, self._limit(visit))
+        changes = visit.method not in SAFE
         answered = False
 
-        async def recording(message: Message) -> None:
+        async def passing(message: Message) -> None:
             nonlocal answered
+            if receive.exceeded:
+                return  # what the app makes of the cut body is of no use; 413 follows
             if message["type"] == "http.response.start" and not answered:
                 answered = True
-                await self._record(message["status"], ours=ours)
-            await send(message)
+                if changes:
+                    await self._record(message["status"], visit)
+            await visit.send(message)
 
         try:
-            await self._run(scope, receive, recording, ours=ours)
-        except TooLarge:
-            raise
+            await self._run(visit, receive, passing)
         except BaseException:
-            if not answered:
-                await self._record(_SERVER_ERROR, ours=ours)
-            raise
+            if changes and not answered and not receive.exceeded:
+                await self._record(_SERVER_ERROR, visit)
+            if not receive.exceeded:
+                raise
+        if receive.exceeded:
+            raise TooLarge
 
-    async def _record(self, status: int, *, ours: bool) -> None:
+    async def _record(self, status: int, visit: Visit) -> None:
         """Write the mutating request to the audit log, unless a room has told what happened.
 
         An anonymous call of our own API that was refused changed nothing and is not written: whoever can
         send packets could fill the log otherwise. Failed sign-ins are facts of their own.
         """
-        if ours and current.anyone is None and status >= HTTPStatus.BAD_REQUEST:
+        if visit.ours and visit.caller is None and status >= HTTPStatus.BAD_REQUEST:
             return
         await self._house.audit.request(status)
 
-    async def _run(self, scope: Scope, receive: Receive, send: Send, *, ours: bool) -> None:
-        if not ours:
-            await self._app(scope, receive, send)
+    async def _run(self, visit: Visit, receive: Receive, send: Send) -> None:
+        if not visit.ours:
+            await self._app(visit.inner, receive, send)
             return
         try:
             async with asyncio.timeout(self._settings.api_timeout):
-                await self._platform(scope, receive, send)
+                await self._platform(visit.inner, receive, send)
         except TimeoutError as error:
             message = f"No answer within {self._settings.api_timeout:g} seconds."
             raise Unavailable(message) from error
 
-    async def _turn_away(
-        self, scope: Scope, receive: Receive, send: Send, error: Unauthenticated, *, stale: bool = False
-    ) -> None:
+    async def _turn_away(self, visit: Visit, error: Unauthenticated, *, stale: bool = False) -> None:
         """Refuse somebody unknown: a page of a browser goes to sign-in and comes back, a program gets 401."""
         answer: Response
-        if _is_navigation(scope):
-            target = scope.get("root_path", "") + scope["path"]
-            if scope.get("query_string"):
-                target += "?" + scope["query_string"].decode("latin-1")
+        if visit.navigates:
+            target = visit.scope.get("root_path", "") + visit.path
+            if query := visit.scope.get("query_string"):
+                target += "?" + query.decode("latin-1")
             answer = RedirectResponse(f"{self._mount}/sign-in?next={quote(target, safe='')}", 303)
             answer.headers["cache-control"] = "no-store"
         else:
             answer = refusal(error)
         if stale:
             answer.raw_headers.append(clear_cookie(self._cookie, secure=self._secure))
-        await answer(scope, receive, send)
+        await self._say(visit, answer)
 
-    # -- websockets -----------------------------------------------------------------------------------------
+    async def _say(self, visit: Visit, answer: Response) -> None:
+        """Answer from the gate itself; pages of the origins that were named may read it."""
+        origin = value_of(visit.headers, b"origin")
+        if origin is not None and origin in self._settings.cors_origins:
+            answer.headers["access-control-allow-origin"] = origin
+            answer.headers["access-control-allow-credentials"] = "true"
+            answer.headers["vary"] = "Origin"
+        await answer(visit.scope, visit.receive, visit.send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        origin, _ = self._origin(scope)
-        headers: list[Header] = scope["headers"]
-        ours = self._is_ours(scope["path"])
-        with current.receiving(origin):
+        visit = self._visit(scope, receive, send)
+        with current.receiving(visit.origin):
             try:
                 await self._lifespan.ensure_started()
-                credential = self._callers.credential(headers)
-                if credential is None or self._oversized(headers) or ours:
-                    raise NobodyAsks
-                caller = await self._callers.caller(credential, headers)
-                if credential.how == "cookie":
-                    self._check_site(scope, headers, caller)
-                if "app:read" not in caller.permissions:
-                    raise PermissionMissing(permission="app:read")
+                caller = await self._socket_caller(visit)
             except BartizanError as error:
-                await _refuse_socket(scope, receive, send, error)
+                await refuse(scope, receive, send, error)
                 return
 
             async def alive() -> bool:
                 try:
-                    await self._callers.caller(credential, headers)
+                    await self._socket_caller(visit)
                 except BartizanError:
                     return False
                 return True
 
             with current.acting_as(caller):
-                inner = self._inner(scope, headers, caller, credential, ours=ours)
-                await guarded(self._app, inner, receive, send, alive)
+                visit.inner = self._inner(visit)
+                await guarded(self._app, visit.inner, receive, send, alive)
 
-    # -- steps ------------------------------------------------------------------------------------------------
+    async def _socket_caller(self, visit: Visit) -> Caller:
+        visit.credential = self._callers.credential(visit.headers)
+        visit.caller = self._house.stand_in
+        if visit.credential is not None and not self._oversized(visit.headers):
+            visit.caller = await self._callers.caller(visit.credential, visit.headers)
+        if visit.caller is None or visit.ours:
+            raise NobodyAsks
+        if visit.credential and visit.credential.how == "cookie" and not self._from_us(visit):
+            raise CrossSite
+        if "app:read" not in visit.caller.permissions:
+            raise PermissionMissing(permission="app:read")
+        return visit.caller
 
-    def _origin(self, scope: Scope) -> tuple[Origin, bool]:
+    def _visit(self, scope: Scope, receive: Receive, send: Send) -> Visit:
         headers: list[Header] = scope["headers"]
         peer = scope["client"][0] if scope.get("client") else None
-        trusted = self._proxies.trust(peer)
-        scheme = self._proxies.scheme(peer, headers, scope.get("scheme", "http"))
-        scope["scheme"] = scheme
-        told = next((value for name, value in headers if name == b"x-request-id"), b"") if trusted else b""
-        request_id = told.decode() if _REQUEST_ID.fullmatch(told) else ids.new("req")
-        agent = value_of(headers, b"user-agent")
+        scope["scheme"] = self._proxies.scheme(peer, headers, scope.get("scheme", "http"))
         origin = Origin(
-            request_id=request_id,
+            request_id=self._request_id(peer, headers),
             ip=self._proxies.client(peer, headers),
-            user_agent=agent[:400] if agent else None,
+            user_agent=(value_of(headers, b"user-agent") or "")[:400] or None,
             method=scope.get("method"),
             path=scope["path"],
         )
-        return origin, scheme in {"https", "wss"}
+        tls = scope["scheme"] in {"https", "wss"}
+        return Visit(scope, receive, send, origin, tls, self._is_ours(scope["path"]))
+
+    def _request_id(self, peer: str | None, headers: Iterable[Header]) -> str:
+        if self._proxies.trust(peer):
+            told = next((value for name, value in headers if name == b"x-request-id"), b"")
+            if _REQUEST_ID.fullmatch(told):
+                return told.decode()
+        return ids.new("req")
 
     def _is_ours(self, path: str) -> bool:
         return not self._mount or path == self._mount or path.startswith(self._mount + "/")
 
-    def _is_public(self, scope: Scope, headers: list[Header]) -> bool:
-        preflight = scope["method"] == "OPTIONS" and value_of(headers, b"access-control-request-method")
-        return bool(preflight) or self._policy.need(scope["method"], scope["path"]) == "nothing"
+    def _is_public(self, visit: Visit) -> bool:
+        preflight = visit.method == "OPTIONS" and value_of(visit.headers, b"access-control-request-method")
+        return bool(preflight) or self._policy.need(visit.method, visit.path) == "nothing"
 
-    def _limit(self, *, ours: bool) -> int:
-        return self._settings.max_api_body if ours else self._settings.max_body
+    def _limit(self, visit: Visit) -> int:
+        return self._settings.max_api_body if visit.ours else self._settings.max_body
 
     def _oversized(self, headers: list[Header]) -> bool:
         return sum(len(name) + len(value) for name, value in headers) > self._settings.max_header_bytes
 
-    def _check_site(self, scope: Scope, headers: list[Header], caller: Caller) -> None:
-        if comes_from_us(scope["scheme"], headers):
-            return
-        token = value_of(headers, b"x-csrf-token")
-        if token and caller.session_id and self._house.sessions.check_csrf(caller.session_id, token):
-            return
-        raise CrossSite
+    def _check_site(self, visit: Visit) -> None:
+        """Refuse what another site's page sends with a cookie; programs and looks are not meant."""
+        by_cookie = visit.credential is not None and visit.credential.how == "cookie" and visit.caller is not None
+        if by_cookie and visit.method not in SAFE and not self._from_us(visit):
+            raise CrossSite
 
-    def _inner(
-        self,
-        scope: Scope,
-        headers: list[Header],
-        caller: Caller | None,
-        credential: Credential | None,
-        *,
-        ours: bool,
-    ) -> MutableMapping[str, Any]:
+    def _from_us(self, visit: Visit) -> bool:
+        if comes_from_us(visit.scope["scheme"], visit.headers):
+            return True
+        token = value_of(visit.headers, b"x-csrf-token")
+        session_id = visit.caller.session_id if visit.caller else None
+        return bool(token and session_id and self._house.sessions.check_csrf(session_id, token))
+
+    def _inner(self, visit: Visit) -> dict[str, Any]:
         """Make the scope that is seen behind the gate: honest headers, no credentials, the client's address."""
-        origin = current.origin
-        inner = dict(scope)
-        if origin and origin.ip and scope.get("client"):
-            inner["client"] = (origin.ip, scope["client"][1])
-        state = {**scope.get("state", {}), "bartizan_caller": caller}
-        if credential:
-            state["bartizan_credential"] = credential
-        inner["state"] = state
-        if ours:
-            inner["path"] = scope["path"]
+        scope, credential = visit.scope, visit.credential
+        inner: dict[str, Any] = dict(scope)
+        if visit.origin.ip and scope.get("client"):
+            inner["client"] = (visit.origin.ip, scope["client"][1])
+        inner["state"] = {**scope.get("state", {}), "bartizan_caller": visit.caller}
+        if visit.ours:
             inner["root_path"] = scope.get("root_path", "") + self._mount
             return inner
-        kept = without_cookies(honest(headers), self._cookies)
+        kept = without_cookies(honest(visit.headers), self._cookies)
         if credential and credential.how == "key":
             kept = [header for header in kept if header[0] != b"x-api-key"]
         if credential and credential.how != "cookie":
             kept = [header for header in kept if header[0] != b"authorization"]
         inner["headers"] = kept
         return inner
-
-
-def _is_navigation(scope: Scope) -> bool:
-    if scope["method"] not in {"GET", "HEAD"}:
-        return False
-    mode = value_of(scope["headers"], b"sec-fetch-mode")
-    accepts = "text/html" in (value_of(scope["headers"], b"accept") or "")
-    return accepts and mode in {None, "navigate"}
-
-
-def _headers_too_large() -> dict[str, Any]:
-    title = "The request headers are too large."
-    return document(status=431, code="headers-too-large", title=title)
-
-
-async def _refuse_socket(scope: Scope, receive: Receive, send: Send, error: BartizanError) -> None:
-    """Refuse at the handshake: with a status where the server can, else by closing, which servers turn into 403."""
-    message = await receive()
-    if message["type"] != "websocket.connect":
-        return
-    if "websocket.http.response" in scope.get("extensions", {}):
-        answer = refusal(error)
-        headers = list(answer.raw_headers)
-        await send({"type": "websocket.http.response.start", "status": answer.status_code, "headers": headers})
-        await send({"type": "websocket.http.response.body", "body": answer.body})
-    else:
-        await send({"type": "websocket.close", "code": 4401, "reason": error.title[:120]})

@@ -44,7 +44,10 @@ BASE: tuple[Header, ...] = (
 )
 OURS: tuple[Header, ...] = (
     (b"x-frame-options", b"DENY"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    ),
     (b"cross-origin-resource-policy", b"same-origin"),
     *(header for header in BASE if header[0] != b"x-frame-options"),
 )

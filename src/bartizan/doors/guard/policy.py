@@ -3,11 +3,6 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from bartizan.foundation.context import Permission
-
-APP_READ = Permission("app:read", "Use the application without changing anything")
-APP_WRITE = Permission("app:write", "Change things in the application")
-
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 Need = Literal["nothing", "app:read", "app:write"]
 

@@ -6,6 +6,9 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from bartizan.doors.http.problems import refusal
+from bartizan.foundation.errors import BartizanError
+
 _EVERY = 2.0
 SIGNED_OUT = 4401
 
@@ -55,3 +58,18 @@ async def guarded(
         watch.cancel()
         with suppress(asyncio.CancelledError):
             await watch
+
+
+async def refuse(scope: Scope, receive: Receive, send: Send, error: BartizanError) -> None:
+    """Refuse at the handshake: with a status where the server can, else by closing, which becomes a 403."""
+    message = await receive()
+    if message["type"] != "websocket.connect":
+        return
+    if "websocket.http.response" in scope.get("extensions", {}):
+        answer = refusal(error)
+        headers = list(answer.raw_headers)
+        start = {"type": "websocket.http.response.start", "status": answer.status_code, "headers": headers}
+        await send(start)
+        await send({"type": "websocket.http.response.body", "body": answer.body})
+    else:
+        await send({"type": "websocket.close", "code": SIGNED_OUT, "reason": error.title[:120]})

@@ -5,4 +5,14 @@ from .health import Health
 from .plane import control_plane, openapi
 from .problems import Problem, document, refusal, response, status_of
 
-__all__ = ["Bodies", "Health", "Problem", "control_plane", "document", "openapi", "refusal", "response", "status_of"]
+__all__ = [
+    "Bodies",
+    "Health",
+    "Problem",
+    "control_plane",
+    "document",
+    "openapi",
+    "refusal",
+    "response",
+    "status_of",
+]

@@ -51,20 +51,24 @@ def depth(body: bytes) -> int:
     return deepest
 
 
-def limited(receive: Receive, limit: int) -> Receive:
-    """Count the bytes of a body as they arrive; raise :class:`TooLarge` past ``limit``."""
-    size = 0
+class Limited:
+    """Counts the bytes of a body as they arrive; raises :class:`TooLarge` past ``limit`` and remembers it."""
 
-    async def counted() -> Message:
-        nonlocal size
-        message = await receive()
+    def __init__(self, receive: Receive, limit: int) -> None:
+        """Read from ``receive``."""
+        self._receive = receive
+        self._left = limit
+        self.exceeded = False
+
+    async def __call__(self) -> Message:
+        """Give the next piece of the body."""
+        message = await self._receive()
         if message["type"] == "http.request":
-            size += len(message.get("body", b""))
-            if size > limit:
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                self.exceeded = True
                 raise TooLarge
         return message
-
-    return counted
 
 
 class Bodies:
@@ -111,4 +115,4 @@ def _replay(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
     return again
 
 
-__all__ = ["Bodies", "BodyTooDeep", "TooLarge", "depth", "limited", "too_large"]
+__all__ = ["Bodies", "BodyTooDeep", "Limited", "TooLarge", "depth", "too_large"]

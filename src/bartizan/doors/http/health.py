@@ -2,13 +2,15 @@
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bartizan.foundation.context import OperatorsOnly, current
 from bartizan.foundation.errors import BartizanError
 from bartizan.house import Bartizan
 
-_METRICS = "text/plain; version=0.0.4; charset=utf-8"
+from .addresses import Ranges
+from .problems import refusal
 
 
 class Health:
@@ -17,12 +19,12 @@ class Health:
     def __init__(self, house: Bartizan) -> None:
         """Answer for ``house``."""
         self._house = house
-        ready = Route("/health/ready", self.ready)
+        self._scrapers = Ranges(house.settings.metrics_from)
         self.app = Starlette(
             routes=[
                 Route("/health", self.ready),
                 Route("/health/live", self.live),
-                ready,
+                Route("/health/ready", self.ready),
                 Route("/health/startup", self.ready),
                 Route("/api/health", self.live),
                 Route("/api/health/ready", self.ready),
@@ -44,9 +46,12 @@ class Health:
 
     async def metrics(self, request: Request) -> Response:
         """Show the counters in Prometheus' text format, to operators and to the local machine."""
-        if not self._house.may_see_metrics(request.client.host if request.client else None):
-            return JSONResponse({"detail": "Metrics are for operators."}, 403)
-        return PlainTextResponse(self._house.metrics.exposition(), media_type=_METRICS)
+        peer = request.client.host if request.client else None
+        caller = current.anyone
+        if not self._scrapers.hold(peer) and not (caller and caller.operator):
+            return refusal(OperatorsOnly("Metrics are for operators, and for the addresses that a setting names."))
+        body, kind = self._house.metrics.exposition(request.headers.get("accept", ""))
+        return Response(body, media_type=kind)
 
     async def jwks(self, _request: Request) -> Response:
         """Publish the public keys that verify our access tokens (RFC 7517)."""

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from bartizan import __version__
+from bartizan.house import VERSION
 from bartizan.foundation import errors
 from bartizan.house import CAPABILITIES, Bartizan
 
@@ -33,7 +33,7 @@ def control_plane(house: Bartizan) -> FastAPI:
     development = not house.settings.production
     plane = FastAPI(
         title="Bartizan",
-        version=__version__,
+        version=VERSION,
         summary="The enterprise layer of this application.",
         docs_url="/docs" if development else None,
         redoc_url="/redoc" if development else None,
@@ -83,4 +83,3 @@ def _refusals() -> dict[int | str, dict[str, Any]]:
 def openapi(house: Bartizan) -> dict[str, Any]:
     """Write the OpenAPI document of the control plane."""
     return control_plane(house).openapi()
-

@@ -7,13 +7,12 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from bartizan.access.identity import NewUser
+from bartizan.access.identity import PreparedUser
 from bartizan.access.orgs import NewOrganization
 from bartizan.doors.guard.cookies import session_cookie
 from bartizan.foundation.context import current
 from bartizan.house import Bartizan
 
-PASSWORD = "correct-horse-battery-9"  # noqa: S105 - of people who exist for the length of a test
 HOST = "http://app.test"
 
 
@@ -60,28 +59,24 @@ class Cast:
     async def sign_in(self, user_id: str, org_id: str, role: str = "member") -> Person:
         """Sign somebody in once more, for one of their organizations."""
         with current.as_system():
-            signed = await self._bz.sessions.open(user_id, org_id=org_id)
+            tokens = await self._bz.sessions.open(user_id, method="test", org_id=org_id)
             user = await self._bz.identity.get(user_id)
         return Person(
             id=user_id,
             email=user.email,
             org_id=org_id,
             role=role,
-            session_id=signed.session_id,
-            token=signed.token,
-            access_token=signed.access_token,
+            session_id=tokens.session_id,
+            token=tokens.session_token or "",
+            access_token=tokens.access_token or "",
         )
-
-    async def work(self) -> int:
-        """Do every job that is due, in this process; give how many were done."""
-        return await self._bz.work_off()
 
     async def _user(self, name: str) -> str:
         self._count += 1
         email = f"{name}-{self._count}-{secrets.token_hex(3)}@example.com"
         with current.as_system():
-            new = NewUser(email=email, full_name=name.title(), password=None, email_verified=True)
-            return (await self._bz.identity.create(new)).id
+            new = PreparedUser(email=email, full_name=name.title(), password_hash=None)
+            return (await self._bz.identity.create(new, verified=True)).id
 
 
 def program(app: ASGIApp, person: Person, *, address: str = "203.0.113.9", **headers: str) -> httpx.AsyncClient:

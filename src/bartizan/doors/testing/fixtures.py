@@ -27,7 +27,7 @@ def bartizan_settings(tmp_path: Path) -> dict[str, Any]:
 
 @pytest.fixture
 async def bz(bartizan_settings: dict[str, Any]) -> AsyncGenerator[Bartizan]:
-    """Give a started house, without a worker: ``await cast.work()`` does the waiting jobs."""
+    """Give a started house, without a worker."""
     house = Bartizan(bartizan_settings)
     await house.start(embedded=False)
     yield house

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, MetaData, event, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
@@ -14,13 +14,15 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from .errors import BadDatabaseUrl, DatabaseUnreachable, fault_of
-from .postgres import Postgres
 from .settings import DatabaseSettings
 from .sqlite import Sqlite
 from .tables import WALL, Table, WalledSession
 from .tenancy.rls import check, raise_walls
 from .tenancy.scope import across
 from .transactions import Hook, Transactions, faults
+
+if TYPE_CHECKING:
+    from .postgres import Postgres
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -44,11 +46,12 @@ class Database:
         self.settings = settings or DatabaseSettings()
         self._production = production
         parsed = _parse(url or self.settings.url.get_secret_value())
-        self._place: Sqlite | Postgres
+        self._place: "Sqlite | Postgres"
         if parsed.get_backend_name() == "sqlite":
             self._place = Sqlite(parsed, self.settings)
         else:
-            self._place = Postgres(parsed, self.settings)
+            # asyncpg and its dialect are loaded only where they are used: they cost a fifth of a start.
+            self._place = importlib.import_module("bartizan.foundation.database.postgres").Postgres(parsed, self.settings)
         self.kind = parsed.get_backend_name()
         self._transactions = Transactions(self._place.begin, self._session)
         WALL.guard(*self._place.engines)

@@ -11,11 +11,13 @@ from .service import (
     secret_keys,
     toggles,
 )
+from .guard import GuardSettings
 from .types import BaseSettings, Environment, Loaded, ModuleSection, Problem, Section, SettingRow, rules
 
 __all__ = [
     "BaseSettings",
     "Environment",
+    "GuardSettings",
     "InvalidSettings",
     "Loaded",
     "MissingService",

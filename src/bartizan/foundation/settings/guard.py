@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from . import Section
+from .types import Section
 
 MIB = 1024 * 1024
 
@@ -34,13 +34,18 @@ class GuardSettings(Section):
         default=100 * MIB, ge=1024, description="Largest request body for the app, in bytes; above it, 413."
     )
     max_api_body: int = Field(
-        default=MIB, ge=1024, description="Largest request body for Bartizan's own API, in bytes; above it, 413."
+        default=MIB,
+        ge=1024,
+        description="Largest request body for Bartizan's own API, in bytes; above it, 413.",
     )
     max_header_bytes: int = Field(
         default=32 * 1024, ge=1024, description="Largest sum of request header bytes; above it, 431."
     )
     api_timeout: float = Field(
-        default=30, gt=0, le=600, description="Seconds after which Bartizan's own API gives up on a request: 503."
+        default=30,
+        gt=0,
+        le=600,
+        description="Seconds after which Bartizan's own API gives up on a request: 503.",
     )
     caller_ttl: float = Field(
         default=3,

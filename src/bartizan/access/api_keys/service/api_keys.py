@@ -23,7 +23,6 @@ from bartizan.access.api_keys.types import (
     KnownKey,
     Mode,
     NewApiKey,
-    Pepper,
     Principal,
     Rotation,
 )
@@ -33,6 +32,7 @@ from bartizan.backbone.events import Envelope, Events
 from bartizan.foundation import ids
 from bartizan.foundation.clock import Clock, Recent
 from bartizan.foundation.context import Permission, PermissionMissing, current
+from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.database import Database
 from bartizan.foundation.errors import Invalid
 from bartizan.foundation.pages import Cursor, Limit, Page, cut, decode
@@ -44,6 +44,7 @@ WRITE = Permission("api_keys:write", "Issue, rotate and revoke one's own API key
 MANAGE = Permission("api_keys:manage", "Manage keys of the organization, and revoke anybody's")
 PERMISSIONS = (READ, WRITE, MANAGE)
 
+_PURPOSE = "api_keys"
 _MOST_USED = 10_000
 """Keys whose usage waits in memory at most, before it is written down."""
 
@@ -58,7 +59,7 @@ class ApiKeys:
         *,
         rbac: Rbac,
         orgs: Orgs,
-        keyring: Pepper,
+        keyring: Keyring,
         clock: Clock | None = None,
         settings: ApiKeysSettings | None = None,
     ) -> None:
@@ -102,9 +103,12 @@ class ApiKeys:
         key = self._known.get(digest)
         if key is None:
             generation = self._known.generation
-            key = await self._ring.look_up(digest)
+            every = [mac.hex() for mac in self._keyring.macs(_PURPOSE, secret.encode())]
+            key = await self._ring.look_up(every)
             if key is None:
                 raise InvalidApiKey
+            if key.digest != digest:  # the server's secret key was rotated since
+                await self._ring.digest_anew(key, digest)
             if not self._database.in_transaction:
                 self._known.put(digest, key, generation)
         now = self._clock.now()
@@ -164,7 +168,8 @@ class ApiKeys:
         _person_asks()
         org_id = current.org_id
         owner_id = await self._owner_of(new)
-        scopes = await self._scopes(new.scopes, new.owner, owner_id)
+        held = await self._held(new.owner, owner_id)
+        scopes = sorted(held) if new.scopes is None else self._scopes(new.scopes, held)
         self._check_expiry(new.expires_at)
         async with self._database.transaction() as session:
             store = ApiKeyStore(session, org_id)
@@ -194,7 +199,9 @@ class ApiKeys:
                 row.name = changes.name
             if changes.scopes is not None:
                 _person_asks()
-                row.scopes = list(await self._scopes(changes.scopes, row.owner_kind, row.owner_id))
+                row.scopes = list(
+                    self._scopes(changes.scopes, await self._held(row.owner_kind, row.owner_id))
+                )
                 given |= {"scopes"}
             if "rate_limit" in given:
                 row.rate_limit = changes.rate_limit
@@ -216,9 +223,8 @@ class ApiKeys:
         async with self._database.transaction() as session:
             store = ApiKeyStore(session, current.org_id)
             old = await self._steered(store, key_id)
-            scopes = await self._scopes(
-                sorted(self._rbac.names().intersection(old.scopes)), old.owner_kind, old.owner_id
-            )
+            known = self._rbac.names().intersection(old.scopes)
+            scopes = self._scopes(sorted(known), await self._held(old.owner_kind, old.owner_id))
             row, secret = self._make("live" if old.mode == "live" else "test")
             row.name = old.name
             row.owner_kind = old.owner_kind
@@ -268,13 +274,16 @@ class ApiKeys:
         else:
             current.require(MANAGE)
 
-    async def _scopes(self, names: Sequence[str], owner_kind: str, owner_id: str) -> Sequence[str]:
-        """Give the declared names of scopes that both the caller and the owner hold; else refuse."""
-        scopes = {self._rbac.parse(name) for name in names}
-        caller = current.caller
+    async def _held(self, owner_kind: str, owner_id: str) -> frozenset[str]:
+        """Give what the caller and the owner of a key both hold."""
         held = await self._held_by_owner(owner_kind, owner_id, current.org_id) or frozenset()
-        missing = scopes - (held if caller.kind == "system" else held & caller.permissions)
-        if missing:
+        caller = current.caller
+        return held if caller.kind == "system" else held & caller.permissions
+
+    def _scopes(self, names: Sequence[str], held: frozenset[str]) -> Sequence[str]:
+        """Give the declared names of scopes; refuse those that are not held."""
+        scopes = {self._rbac.parse(name) for name in names}
+        if missing := scopes - held:
             message = f"The key would do more than it may: {', '.join(sorted(missing)[:5])}."
             raise ScopeTooWide(message, missing=sorted(missing)[:20])
         return sorted(scopes)
@@ -363,7 +372,7 @@ class ApiKeys:
         return row, secret
 
     def _digest(self, secret: str) -> str:
-        return self._keyring.mac("api_keys", secret.encode()).hex()
+        return self._keyring.mac(_PURPOSE, secret.encode()).hex()
 
     def _due(self) -> bool:
         since = self._clock.monotonic() - self._written

@@ -3,10 +3,10 @@
 import hashlib
 import mmap
 from pathlib import Path
-from typing import Any, Protocol
 
 from bartizan.access.identity.errors import BreachFileUnreadable
 from bartizan.foundation.errors import BartizanError
+from bartizan.foundation.http import MissingExtra, Outbound
 
 _WIDTH = 5
 _TOP = (1 << 8 * _WIDTH) - 1
@@ -54,18 +54,10 @@ class BreachFile:
         return int.from_bytes(self._map[place * _WIDTH : (place + 1) * _WIDTH])
 
 
-class Fetcher(Protocol):
-    """What asks other servers."""
-
-    async def get(self, url: str, *, headers: dict[str, str], timeout: float) -> Any:  # noqa: ASYNC109
-        """Fetch one address; the answer has ``status`` and ``text``."""
-        ...
-
-
 class BreachService:
     """A range service: it is told five hex digits of a digest and answers with all that begin so."""
 
-    def __init__(self, outbound: Fetcher, url: str) -> None:
+    def __init__(self, outbound: Outbound, url: str) -> None:
         self._outbound = outbound
         self._url = url
 
@@ -74,13 +66,15 @@ class BreachService:
         digits = _digest(password).hex().upper()
         try:
             answer = await self._outbound.get(
-                self._url + digits[:5], headers={"Add-Padding": "true"}, timeout=_PATIENCE
+                self._url + digits[:5], headers={"Add-Padding": "true"}, timeout=_PATIENCE, once=True
             )
-        except (BartizanError, OSError) as error:
+        except MissingExtra:
+            raise
+        except BartizanError as error:
             raise ServiceSilent(type(error).__name__) from error
         if answer.status != 200:  # noqa: PLR2004 - the one status that carries the list
             raise ServiceSilent(f"status {answer.status}")
-        for line in answer.text.splitlines():
+        for line in answer.body.decode("ascii", "replace").splitlines():
             rest, _, count = line.strip().partition(":")
             if rest == digits[5:]:
                 return bool(count.isdecimal() and int(count) > 0)

@@ -10,8 +10,9 @@ from bartizan.access.identity.events import BreachCheckSkipped
 from bartizan.access.identity.settings import IdentitySettings
 from bartizan.access.identity.types import LONGEST_PASSWORD
 from bartizan.backbone.events import Events
+from bartizan.foundation.http import Outbound
 
-from .breaches import BreachFile, BreachService, Fetcher, ServiceSilent
+from .breaches import BreachFile, BreachService, ServiceSilent
 
 _log = logging.getLogger("bartizan.identity")
 _CLASSES = (r"[a-z]", r"[A-Z]", r"\d", r"[^A-Za-z0-9]")
@@ -33,7 +34,7 @@ _VARIETY = 5
 class Policy:
     """Judges new passwords: long enough, not well known, not about the person, not stolen before."""
 
-    def __init__(self, settings: IdentitySettings, events: Events, outbound: Fetcher | None) -> None:
+    def __init__(self, settings: IdentitySettings, events: Events, outbound: Outbound | None) -> None:
         self._settings = settings
         self._events = events
         words = (

@@ -27,7 +27,7 @@ class Recovery(Room):
 
     async def request_verification(self, request: EmailOnly) -> None:
         """Mail the link that confirms an address again; the answer is the same if there is no account."""
-        async with self._even(), self._database.transaction() as session:
+        async with self.evenly(), self._database.transaction() as session:
             row = await UserStore(session).by_email(request.email)
             if row is not None and row.is_active and row.email_verified_at is None:
                 await self._mail_link(row, VERIFY)
@@ -45,7 +45,7 @@ class Recovery(Room):
 
     async def request_password_reset(self, request: EmailOnly) -> None:
         """Mail a link for a new password; the answer is the same whether there is an account."""
-        async with self._even(), self._database.transaction() as session:
+        async with self.evenly(), self._database.transaction() as session:
             row = await UserStore(session).by_email(request.email)
             if row is not None and row.is_active and await self._mail_link(row, RESET):
                 await self._events.announce(PasswordResetRequested(user_id=row.id), org_id=None)

@@ -19,8 +19,8 @@ from bartizan.foundation import ids
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import current
 from bartizan.foundation.database import Database
+from bartizan.foundation.http import Outbound
 
-from .breaches import Fetcher
 from .lockout import Lockout
 from .passwords import Passwords
 from .policy import Policy
@@ -39,7 +39,7 @@ class Room:
         settings: IdentitySettings | None = None,
         *,
         email: Post,
-        outbound: Fetcher | None = None,
+        outbound: Outbound | None = None,
         clock: Clock | None = None,
         pages: str = "",
         production: bool = False,
@@ -127,7 +127,7 @@ class Room:
         return True
 
     @asynccontextmanager
-    async def _even(self, started: float | None = None) -> AsyncGenerator[None]:
+    async def evenly(self, started: float | None = None) -> AsyncGenerator[None]:
         """Let what was ``started`` take a round number of tenths of a second: its length tells nothing."""
         step = self._settings.even_out
         if started is None:

@@ -33,7 +33,8 @@ class require_permission:  # noqa: N801 - it is used like a function
     """
 
     def __init__(self, permission: str) -> None:
-        self.permission = permission.strip().lower().replace(".", ":") if "." in permission else permission
+        resource, _, verb = permission.strip().lower().replace(":", ".").rpartition(".")
+        self.permission = f"{resource}:{verb}"
         self._form = normal(permission)
         # A framework that looks for parameters finds none; one that looks for a coroutine function finds
         # it here and awaits what the call below gives back, so no thread is spent on looking at a set.

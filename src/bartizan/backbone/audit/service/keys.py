@@ -65,10 +65,6 @@ class SubjectKeys:
         """Keep a subject's key in memory no longer."""
         self._cache.pop(subject, None)
 
-    def forget_all(self) -> None:
-        """Keep no key in memory."""
-        self._cache.clear()
-
     def _unwrap(self, subject: str, wrapped: bytes | None) -> AESGCM | None:
         return None if wrapped is None else AESGCM(self._keyring.open(wrapped, _context(subject)))
 

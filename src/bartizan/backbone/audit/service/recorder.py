@@ -1,6 +1,5 @@
 """Writes records: in the transaction of the change, or on their own."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Origin
 from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.database import Database
+from bartizan.foundation.telemetry import logger
 
 from .keys import SubjectKeys, seal
 
@@ -24,7 +24,7 @@ _DRAIN_SECONDS = 10.0
 """How long to leave the spool alone after it was used or emptied."""
 _SPOOL = b"audit.spool"
 
-_log = logging.getLogger("bartizan.audit")
+_log = logger(__name__)
 
 
 class Recorder:
@@ -93,11 +93,9 @@ class Recorder:
                 await self._write(AuditWriter(session), drafts)
             else:
                 try:
-                    async with session.begin_nested():
+                    async with self._database.savepoint():
                         await self._write(AuditWriter(session), drafts)
                 except AuditUnavailable:
-                    # Keys made in the savepoint went with it; this runs after they would be remembered.
-                    self._database.after_commit(self._keys.forget_all)
                     await self._put_aside(drafts, confirmed=False)
         # Only now is it sure that the request left a trace; a rollback leaves none.
         self._database.after_commit(lambda: _note(pending))
@@ -170,7 +168,7 @@ class Recorder:
         await self._spool.put(batch, records, self._clock.now().timestamp(), confirmed=confirmed)
         self._drain_at = self._clock.monotonic() + _DRAIN_SECONDS
         _log.error(
-            "The audit log cannot be written: %d records are kept in %s", len(drafts), self._settings.spool
+            "the audit log cannot be written", records_kept=len(drafts), spool=str(self._settings.spool)
         )
         if not confirmed:
             self._database.after_commit(lambda: self._confirm(batch))
@@ -179,7 +177,7 @@ class Recorder:
         try:
             await self._spool.confirm(batch)
         except AuditUnavailable:
-            _log.exception("Spooled records stay unconfirmed and will be written with that remark")
+            _log.exception("audit records kept aside stay unconfirmed", batch=batch)
 
     async def _drain_if_waiting(self) -> None:
         if self._drain_at is None or self._clock.monotonic() < self._drain_at:
@@ -190,7 +188,7 @@ class Recorder:
             if not await self._spool.count():
                 self._drain_at = None
         except AuditUnavailable:
-            _log.exception("Records of the audit log are still kept in %s", self._settings.spool)
+            _log.exception("audit records are still kept aside", spool=str(self._settings.spool))
 
 
 def ip_macs(keyring: Keyring, ip: str) -> Sequence[str]:

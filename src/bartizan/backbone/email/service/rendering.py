@@ -6,7 +6,7 @@ twice, with two sets of the same building blocks. Nothing here reads the network
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,13 +96,14 @@ class Templates:
         if "subject" not in template.blocks:
             message = "it has no subject block"
             raise ValueError(message)
-        return "".join(template.blocks["subject"](template.new_context(dict(context))))
+        parts: Iterator[str] = template.blocks["subject"](template.new_context(dict(context)))
+        return "".join(parts)
 
     def _body(
         self, environment: SandboxedEnvironment, name: str, context: dict[str, Any], layout: str
     ) -> str:
         ui = environment.get_template(layout.replace(".", "_ui.")).make_module(context)
-        return self._load(environment, name).render({**context, "ui": ui, "layout": layout})
+        return str(self._load(environment, name).render({**context, "ui": ui, "layout": layout}))
 
     def _load(self, environment: SandboxedEnvironment, name: str) -> Any:
         if not _NAME.fullmatch(name):

@@ -6,6 +6,7 @@ import inspect
 import logging
 import random
 import re
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
@@ -21,6 +22,7 @@ from bartizan.backbone.jobs.store import Leases
 from bartizan.backbone.jobs.types import Claimed, Outcome
 from bartizan.foundation.context import Origin, current
 from bartizan.foundation.database import Database
+from bartizan.foundation.telemetry import Metrics
 
 log = logging.getLogger(__name__)
 _VARIABLE = re.compile(
@@ -89,15 +91,30 @@ class Attempts:
     """Runs handlers."""
 
     def __init__(
-        self, database: Database, leases: Leases, settings: JobsSettings, handlers: dict[str, Handler]
+        self,
+        database: Database,
+        leases: Leases,
+        settings: JobsSettings,
+        handlers: dict[str, Handler],
+        metrics: Metrics | None,
     ) -> None:
         self._database = database
         self._leases = leases
         self._settings = settings
         self._handlers = handlers
+        self._metrics = metrics
 
     async def make(self, job: Claimed, threads: Executor) -> Outcome | None:
         """Run the handler of ``job``; none when another worker owns the job by now."""
+        began = time.perf_counter()
+        outcome = await self._make(job, threads)
+        if self._metrics:
+            became = "lost" if outcome is None else "retry" if outcome.state == "waiting" else outcome.state
+            known = job.kind if job.kind in self._handlers else "unknown"
+            self._metrics.job(kind=known, outcome=became, seconds=time.perf_counter() - began)
+        return outcome
+
+    async def _make(self, job: Claimed, threads: Executor) -> Outcome | None:
         handler = self._handlers.get(job.kind)
         if handler is None:
             return self._dead(job, f"UnknownKind: no handler is registered for {job.kind!r}.")
@@ -143,8 +160,8 @@ class Attempts:
             await handler.run(job.payload, context)
             return
         loop = asyncio.get_running_loop()
-        call: Callable[[], Any] = partial(copy_context().run, handler.run, job.payload, context)
-        result: Any = await loop.run_in_executor(threads, call)
+        work = partial(handler.run, job.payload, context)
+        result = await loop.run_in_executor(threads, copy_context().run, work)
         if inspect.isawaitable(result):  # a wrapper that hid its coroutine function
             await result
 

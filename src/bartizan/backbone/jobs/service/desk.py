@@ -24,6 +24,7 @@ from bartizan.backbone.jobs.types import (
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.database import Database
 from bartizan.foundation.pages import Cursor, Limit, Page, cut, decode
+from bartizan.foundation.telemetry import Metrics
 
 from .access import READ, WRITE, scope
 from .attempt import JobContext
@@ -40,9 +41,15 @@ class Jobs(Intake):
     """Work done later, in the application's own database: ``bz.jobs``."""
 
     def __init__(
-        self, database: Database, events: Events, settings: JobsSettings | None = None, *, clock: Clock
+        self,
+        database: Database,
+        events: Events,
+        settings: JobsSettings | None = None,
+        *,
+        clock: Clock,
+        metrics: Metrics | None = None,
     ) -> None:
-        super().__init__(database, events, settings, clock=clock)
+        super().__init__(database, events, settings, clock=clock, metrics=metrics)
         self.schedules = Schedules(database, events, self)
         self.exchange = Exchange(database, events, self, self.schedules)
         self.handler("jobs.sweep", self.sweep, timeout=600)

@@ -8,7 +8,7 @@ from functools import partial
 from bartizan.backbone.events import Events
 from bartizan.backbone.jobs.events import JobDied
 from bartizan.backbone.jobs.store import JobStore, Leases
-from bartizan.backbone.jobs.types import Claimed, Outcome, Turn
+from bartizan.backbone.jobs.types import Claimed, Outcome, Turn, Wish
 from bartizan.foundation.context import Origin, current
 from bartizan.foundation.database import Database
 
@@ -31,8 +31,8 @@ class Exchange:
         """Make one attempt at a job; none when its lease was lost."""
         return await self._intake.attempts.make(job, threads)
 
-    async def turn(self, outcomes: Sequence[Outcome], queues: Sequence[str], want: int, after: str) -> Turn:
-        """Write what became of attempts and claim up to ``want`` jobs, in one commit."""
+    async def turn(self, outcomes: Sequence[Outcome], wish: Wish) -> Turn:
+        """Write what became of attempts and claim further jobs, in one commit."""
         for outcome in outcomes:
             if outcome.state == "dead":
                 await self._bury(outcome)
@@ -40,11 +40,9 @@ class Exchange:
         unit = partial(
             self._intake.leases.turn,
             outcomes=[outcome for outcome in outcomes if outcome.state != "dead"],
-            queues=queues,
-            want=want,
+            wish=wish,
             cap=settings.per_organization,
             lease=settings.lease,
-            after=after,
         )
         return await self._database.write(unit)
 

@@ -16,6 +16,7 @@ from bartizan.foundation.capability import Event
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import current
 from bartizan.foundation.database import Database
+from bartizan.foundation.telemetry import Metrics
 
 from .attempt import Attempts, Handler, JobContext, Run
 
@@ -24,7 +25,13 @@ class Intake:
     """The part of ``bz.jobs`` that takes work."""
 
     def __init__(
-        self, database: Database, events: Events, settings: JobsSettings | None = None, *, clock: Clock
+        self,
+        database: Database,
+        events: Events,
+        settings: JobsSettings | None = None,
+        *,
+        clock: Clock,
+        metrics: Metrics | None = None,
     ) -> None:
         self.settings = settings or JobsSettings()
         self._database = database
@@ -33,7 +40,7 @@ class Intake:
         self.leases = leases(database.kind, clock)
         self.handlers: dict[str, Handler] = {}
         self.wakers: set[Callable[[], None]] = set()
-        self.attempts = Attempts(database, self.leases, self.settings, self.handlers)
+        self.attempts = Attempts(database, self.leases, self.settings, self.handlers, metrics)
 
     def handler(
         self,
@@ -127,7 +134,7 @@ class Intake:
         self.handler(kind, handler, queue=queue, timeout=timeout, max_attempts=max_attempts, backoff=backoff)
 
         async def listen(envelope: Envelope) -> None:
-            # The dead letter of a listener is an event too: two that fail would keep each other busy for ever.
+            # The dead letter of a listener is an event too: two that fail would keep each other busy.
             if not (isinstance(envelope.event, JobDied) and envelope.event.kind.startswith("event:")):
                 await self.enqueue(
                     kind,

@@ -3,16 +3,18 @@
 import asyncio
 import logging
 import signal
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from random import SystemRandom
 
-from bartizan.backbone.jobs.types import Claimed, Outcome
+from bartizan.backbone.jobs.types import Claimed, Outcome, Wish
 
 from .desk import Jobs
 
 log = logging.getLogger(__name__)
 _JITTER = SystemRandom()
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LAST_WORDS = 5.0
 """Seconds that cancelled handlers get to clean up, and that the last outcomes get to be written."""
 
@@ -44,7 +46,7 @@ class Worker:
         """Work until ``stop``; with ``signals``, also until SIGTERM or SIGINT."""
         loop = asyncio.get_running_loop()
         if signals:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in _SIGNALS:
                 loop.add_signal_handler(number, self.stop)
         self._jobs.wakers.add(self._news.set)
         await self._jobs.schedules.publish()
@@ -66,6 +68,8 @@ class Worker:
         finally:
             self._jobs.wakers.discard(self._news.set)
             await self._drain()
+            for number in _SIGNALS if signals else ():
+                loop.remove_signal_handler(number)
             heart.cancel()
             self._close()
 
@@ -96,13 +100,14 @@ class Worker:
             self._upkeep_at = loop.time() + max(0.0, often if wait is None else min(wait, often))
             if self._only is None:
                 self._queues = sorted({*self._exchange.queues(), *queues})
+        claim = claim and not self._stopping.is_set()  # it may have been told while it looked after the table
         want = max(0, self._concurrency - len(self._running)) if claim else 0
         outcomes, self._outcomes = self._outcomes, []
         if not (want or outcomes):
             return False
         try:
             async with self._one:
-                turn = await self._exchange.turn(outcomes, self._queues, want, self._after)
+                turn = await self._exchange.turn(outcomes, self._wish(want))
         except BaseException:
             self._outcomes = outcomes + self._outcomes
             raise
@@ -111,12 +116,22 @@ class Worker:
         for job in turn.claimed:
             task = asyncio.create_task(self._work(job), name=f"job {job.id}")
             self._running[job.id] = (job, task)
-        # Go on after the last organization served; where everyone was, begin at the front again.
-        self._after = max(job.lane for job in turn.claimed) if len(turn.claimed) == want > 0 else ""
+        # Go on after the last organization served; those before it come when the end is reached.
+        lanes = {job.lane for job in turn.claimed}
+        if lanes:
+            self._after = max({lane for lane in lanes if lane <= self._after} or lanes)
         self._queues = self._queues[1:] + self._queues[:1]
         if turn.busy:
             await asyncio.sleep(_JITTER.uniform(0.002, 0.01))
         return turn.busy or bool(turn.claimed) or bool(self._outcomes)
+
+    def _wish(self, want: int) -> Wish:
+        # A quarter of the places is kept from whoever has the rest, so that nobody can fill this worker.
+        limit = max(1, self._concurrency - max(1, self._concurrency // 4))
+        held = Counter(job.lane for job, _ in self._running.values())
+        full = [lane for lane, count in held.items() if count >= limit]
+        share = limit - max((count for count in held.values() if count < limit), default=0)
+        return Wish(queues=self._queues, want=want, after=self._after, share=share, full=full)
 
     async def _work(self, job: Claimed) -> None:
         outcome: Outcome | None = None

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 from starlette.responses import Response
 
-from bartizan.access.api_keys import NewApiKey
+from bartizan.access.api_keys import ApiKey, NewApiKey
 from bartizan.access.identity import PasswordChange, ProfileChanges
 from bartizan.doors.console.forms import Field, Form
 from bartizan.doors.console.visit import Visit
@@ -55,7 +55,18 @@ _KEY = (
         hint="What it is for, such as nightly export.",
         missing="Give the key a name",
     ),
+    Field(
+        name="scope",
+        label="What it may do",
+        longest=10,
+        options=(
+            ("read", "Read in the app"),
+            ("write", "Read and change things in the app"),
+            ("all", "Everything that I may do now"),
+        ),
+    ),
 )
+_SCOPES = {"read": ["app:read"], "write": ["app:read", "app:write"]}
 _TOLD = {
     "profile": "Your profile is saved.",
     "password": "Your password is changed. Your other sessions have ended.",
@@ -63,6 +74,7 @@ _TOLD = {
     "revoked": "The key is revoked. It no longer works.",
 }
 _UNPROCESSABLE = 422
+_MOST = 100
 
 
 async def show(visit: Visit, which: str = "", *, issued: Any = None) -> Response:
@@ -86,13 +98,21 @@ async def show(visit: Visit, which: str = "", *, issued: Any = None) -> Response
         password_fields=_PASSWORD,
         key_fields=_KEY,
         issued=issued,
-        sessions=(await house.sessions.list()).items,
-        keys=(await house.api_keys.list()).items
-        if caller.org_id and current.allows("api_keys:read")
-        else None,
+        sessions=(await house.sessions.list(limit=_MOST)).items,
+        keys=await _keys(visit),
+        may_issue=current.allows("api_keys:write"),
         organizations=organizations,
         organization=next((one for one in organizations if one.id == caller.org_id), None),
     )
+
+
+async def _keys(visit: Visit) -> Sequence[ApiKey] | None:
+    """Give one's own keys; none where one may have none."""
+    caller = current.caller
+    if not caller.org_id or not current.allows("api_keys:read"):
+        return None
+    page = await visit.house.api_keys.list(limit=_MOST)
+    return [key for key in page.items if key.owner_id == caller.user_id]
 
 
 async def account(visit: Visit) -> Response:
@@ -145,7 +165,9 @@ async def create_key(visit: Visit) -> Response:
     if not visit.form.check(_KEY):
         return await show(visit, "keys")
     try:
-        issued = await visit.house.api_keys.create(NewApiKey(name=visit.form["name"].strip()))
+        scopes = _SCOPES.get(visit.form["scope"]) or sorted(current.caller.permissions)
+        new = NewApiKey(name=visit.form["name"].strip(), scopes=scopes)
+        issued = await visit.house.api_keys.issue(new)
     except (Refusal, ValidationError) as error:
         attempt(visit.form, _KEY, error)
         return await show(visit, "keys")

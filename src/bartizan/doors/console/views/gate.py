@@ -7,7 +7,7 @@ from pydantic import SecretStr, ValidationError
 from starlette.responses import Response
 
 from bartizan.access.orgs import Acceptance
-from bartizan.access.sessions import Registration, SignIn, Switch
+from bartizan.access.sessions import Credentials, Registration, Switch
 from bartizan.doors.console.forms import Field
 from bartizan.doors.console.visit import Visit
 from bartizan.foundation.context import current
@@ -81,6 +81,7 @@ _TOLD = {
     "password": "Your new password is set. Sign in with it.",
     "verified": "Your e-mail address is confirmed. Sign in to go on.",
     "out": "You are signed out.",
+    "ended": "Your session has ended. Sign in again to go on.",
 }
 _CHECK_MAIL = "We sent a mail to {email}. Follow its link to go on. If the address has an account already, the mail says so."
 
@@ -95,17 +96,14 @@ async def sign_in(visit: Visit) -> Response:
     if not visit.posted:
         if visit.caller and visit.caller.session_id:
             return visit.go(visit.home())
-        note = _TOLD.get(visit.request.query_params.get("told", ""), "")
-        if visit.stale:
-            note = "Your session has ended. Sign in again to go on."
-        return await _SIGN_IN.show(visit, note=note, note_kind="" if visit.stale else "ok")
+        told = "ended" if visit.stale else visit.request.query_params.get("told", "")
+        return await _SIGN_IN.show(visit, note=_TOLD.get(told, ""), note_kind="" if told == "ended" else "ok")
     form = _SIGN_IN.checked(visit)
     if form is None:
         return await _SIGN_IN.show(visit, visit.form)
     try:
-        signed = await visit.house.sessions.sign_in(
-            SignIn(login=form["login"].strip(), password=SecretStr(form["password"]))
-        )
+        credentials = Credentials(login=form["login"].strip(), password=SecretStr(form["password"]))
+        tokens = await visit.house.sessions.sign_in(credentials)
     except TooMany as error:
         return await _SIGN_IN.show(visit, attempt(form, (), error))
     except (Unauthenticated, ValidationError):
@@ -114,8 +112,8 @@ async def sign_in(visit: Visit) -> Response:
     except Refusal as error:
         links = [("Mail me the confirmation link again", visit.url("/verify/again"))]
         return await _SIGN_IN.show(visit, attempt(form, (), error), links=links)
-    visit.start_session(signed.token)
-    return visit.go(visit.home() if signed.org_id else visit.url("/choose", next=visit.next))
+    visit.start_session(tokens)
+    return visit.go(visit.home() if tokens.org_id else visit.url("/choose", next=visit.next))
 
 
 async def sign_up(visit: Visit) -> Response:
@@ -165,7 +163,7 @@ async def invitation(visit: Visit) -> Response:
     if form is None:
         return await _JOIN.show(visit, visit.form, **words)
     form.values["email"] = opened.email
-    return await _register(visit, _JOIN, words, invitation=token)
+    return await _register(visit, _JOIN, words=words, invitation=token)
 
 
 async def _join(visit: Visit, token: str, words: dict[str, Any]) -> Response:
@@ -174,36 +172,37 @@ async def _join(visit: Visit, token: str, words: dict[str, Any]) -> Response:
         return await gate.show(visit, **words, out=True)
     try:
         joined = await visit.house.orgs.invitations.accept(Acceptance(token=token))
-        await visit.house.sessions.switch(Switch(org_id=joined.org_id))
+        visit.start_session(await visit.house.sessions.switch(Switch(org_id=joined.org_id)))
     except Refusal as error:
         return await gate.show(visit, attempt(visit.form, (), error), **words, out=True)
     return visit.go(visit.home())
 
 
-async def _register(visit: Visit, gate: Gate, words: dict[str, Any] | None = None, **more: str) -> Response:
+async def _register(visit: Visit, gate: Gate, *, words: Mapping[str, Any] | None = None, **more: str) -> Response:
     form = visit.form
+    given = {"email": form["email"], "full_name": form["full_name"].strip(), **more}
+    if organization := form["organization"].strip():
+        given["organization"] = organization
     try:
-        signed = await visit.house.sessions.register(
-            Registration(
-                email=form["email"],
-                password=SecretStr(form["password"]),
-                full_name=form["full_name"].strip() or None,
-                organization=form["organization"].strip() or None,
-                **more,
-            )
-        )
+        new = Registration.model_validate({"password": form["password"], **_filled(given)})
+        registered = await visit.house.sessions.register(new)
     except (Refusal, ValidationError) as error:
         return await gate.show(visit, attempt(form, gate.fields, error), **(words or {}))
-    if signed is None or signed.token is None:
+    if registered.tokens is None:
         return await plain(visit, title="Look at your mail", help=_CHECK_MAIL.format(email=form["email"]))
-    visit.start_session(signed.token)
+    visit.start_session(registered.tokens)
     return visit.go(visit.home())
+
+
+def _filled(values: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}
 
 
 async def choose(visit: Visit) -> Response:
     """Choose the organization to act for."""
     if visit.posted:
-        await visit.house.sessions.switch(Switch(org_id=visit.form["org_id"]))
+        switch = Switch(org_id=visit.form["org_id"])
+        visit.start_session(await visit.house.sessions.switch(switch))
         return visit.go(visit.home())
     mine = [one for one in await visit.house.orgs.mine() if one.status == "active"]
     if not mine:

@@ -42,7 +42,7 @@ _TOLD = {
 }
 _UNPROCESSABLE = 422
 _MOST = 100
-_LATEST = 20
+_LATEST = 50
 
 
 async def show(visit: Visit, which: str = "") -> Response:
@@ -55,11 +55,6 @@ async def show(visit: Visit, which: str = "") -> Response:
     may_invite = current.allows("orgs:invite")
     invitations = (await house.orgs.invitations.list(limit=_MOST)).items if may_invite else ()
     teams = (await house.orgs.teams.list(limit=_MOST)).items if sees else None
-    audit = (
-        (await house.audit.search(AuditQuery(), limit=_LATEST)).items
-        if current.allows("audit:read")
-        else None
-    )
     return await visit.page(
         "organization.html",
         _UNPROCESSABLE if form.failed else 200,
@@ -77,13 +72,25 @@ async def show(visit: Visit, which: str = "") -> Response:
         invite_fields=_INVITE,
         roles=_ROLES,
         teams=teams,
-        audit=audit,
+        may_audit=current.allows("audit:read"),
     )
 
 
 async def organization(visit: Visit) -> Response:
     """Show the organization."""
     return await show(visit)
+
+
+async def audit(visit: Visit) -> Response:
+    """Show what happened in the organization; that somebody looked is recorded too."""
+    page = await visit.house.audit.search(AuditQuery(limit=_LATEST, cursor=visit.asked("cursor") or None))
+    return await visit.page(
+        "audit.html",
+        here="organization",
+        organization=await visit.house.orgs.get(current.org_id),
+        events=page.items,
+        older=page.next,
+    )
 
 
 async def invite(visit: Visit) -> Response:
@@ -127,6 +134,7 @@ async def _change(visit: Visit, work: Awaitable[Any], told: str) -> Response:
 
 VIEWS: Mapping[str, View] = {
     "/organization": View(organization, signed_in=True),
+    "/organization/audit": View(audit, signed_in=True),
     "/organization/invite": View(invite, get=False, post=True, signed_in=True),
     "/organization/withdraw": View(withdraw, get=False, post=True, signed_in=True),
     "/organization/role": View(change_role, get=False, post=True, signed_in=True),

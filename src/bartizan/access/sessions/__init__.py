@@ -1,0 +1,71 @@
+"""Who is signed in, where, and as whom."""
+
+from .errors import (
+    AlreadyImpersonating,
+    CannotImpersonate,
+    NoSession,
+    NotImpersonating,
+    RefreshNotGood,
+    RefreshUsedBefore,
+    SessionOver,
+    TokenOutdated,
+    UnknownSession,
+)
+from .events import (
+    ImpersonationStarted,
+    ImpersonationStopped,
+    RefreshReplayed,
+    SessionEnded,
+    SessionStarted,
+    SessionSwitched,
+)
+from .service import END, READ, Sessions
+from .settings import SessionsSettings
+from .types import (
+    Credentials,
+    Home,
+    Impersonation,
+    Me,
+    Principal,
+    Refresh,
+    Registered,
+    Registration,
+    SessionInfo,
+    Stopping,
+    Switch,
+    Tokens,
+)
+
+__all__ = [
+    "END",
+    "READ",
+    "AlreadyImpersonating",
+    "CannotImpersonate",
+    "Credentials",
+    "Home",
+    "Impersonation",
+    "ImpersonationStarted",
+    "ImpersonationStopped",
+    "Me",
+    "NoSession",
+    "NotImpersonating",
+    "Principal",
+    "Refresh",
+    "RefreshNotGood",
+    "RefreshReplayed",
+    "RefreshUsedBefore",
+    "Registered",
+    "Registration",
+    "SessionEnded",
+    "SessionInfo",
+    "SessionOver",
+    "SessionStarted",
+    "SessionSwitched",
+    "Sessions",
+    "SessionsSettings",
+    "Stopping",
+    "Switch",
+    "TokenOutdated",
+    "Tokens",
+    "UnknownSession",
+]

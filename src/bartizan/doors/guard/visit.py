@@ -1,0 +1,74 @@
+"""One request on its way through the gate."""
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.types import Message, Receive, Scope, Send
+
+from bartizan.foundation.context import Caller, Origin
+
+from .callers import Credential
+from .headers import Header, dressed, value_of
+
+_PLATFORM, _ELSEWHERE = "platform", "app"
+
+
+@dataclass(slots=True)
+class Visit:
+    """What is known of a request, and what has been answered so far."""
+
+    scope: Scope
+    receive: Receive
+    _send: Send
+    origin: Origin
+    tls: bool
+    ours: bool
+    status: int = 0
+    caller: Caller | None = None
+    credential: Credential | None = None
+    inner: MutableMapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def headers(self) -> list[Header]:
+        """The headers as the server gave them."""
+        headers: list[Header] = self.scope["headers"]
+        return headers
+
+    @property
+    def method(self) -> str:
+        """The method; a websocket has none and counts as a look."""
+        return str(self.scope.get("method", "GET"))
+
+    @property
+    def path(self) -> str:
+        """The path, decoded: what the app routes by."""
+        return str(self.scope["path"])
+
+    async def send(self, message: Message) -> None:
+        """Pass a message to the server, the first one with the headers that every answer carries."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message["headers"] = dressed(
+                list(message.get("headers", ())), request_id=self.origin.request_id, ours=self.ours, tls=self.tls
+            )
+        await self._send(message)
+
+    @property
+    def navigates(self) -> bool:
+        """Whether a person follows a link, rather than a program calling."""
+        if self.method not in {"GET", "HEAD"}:
+            return False
+        accepts = "text/html" in (value_of(self.headers, b"accept") or "")
+        return accepts and value_of(self.headers, b"sec-fetch-mode") in {None, "navigate"}
+
+    @property
+    def route(self) -> str:
+        """The template of the route that answered, such as ``/api/notes/{note_id}``; never the path itself."""
+        scope = self.inner
+        fastapi = scope.get("fastapi")
+        context = fastapi.get("effective_route_context") if isinstance(fastapi, dict) else None
+        template = getattr(context, "path_format", None) or getattr(scope.get("route"), "path", None)
+        if isinstance(template, str):
+            return template
+        return _PLATFORM if self.ours else _ELSEWHERE

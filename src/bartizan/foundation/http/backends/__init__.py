@@ -1,0 +1,1 @@
+"""Libraries behind our own face, imported when first needed."""
