@@ -10,9 +10,15 @@ from hypothesis import strategies as st
 
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.http import DestinationRefused, HttpSettings, Outbound, Unreachable, refusal
-from tests.rooms.foundation.peers import Names, Peer
+from tests.harness.peer import Names, Peer
 
-pytestmark = pytest.mark.feature("OPS-07")
+pytestmark = [
+    pytest.mark.feature("OPS-07"),
+    # More than other tests may reach, so that it is our wall that refuses and not the one around tests.
+    pytest.mark.allow_hosts(
+        ["127.0.0.1", "::1", "localhost", "0.0.0.0", "::ffff:127.0.0.1", "::ffff:7f00:1"]
+    ),
+]
 
 LOOPBACK = [
     "127.0.0.1",

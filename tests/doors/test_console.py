@@ -131,7 +131,7 @@ async def test_a_forgotten_password_is_set_anew_by_mail(rooms: Rooms, browser: B
     assert known.text.replace(EMAIL, "") == unknown.text.replace("nobody@x.example", "")
     link = httpx.URL(await rooms.link("/reset"))
     page = await stranger.get(f"{link.raw_path.decode()}")
-    assert page.headers["referrer-policy"] == "no-referrer"
+    assert page.headers["referrer-policy"] == "strict-origin"
     weak = await stranger.send(page, password="short")
     assert weak.status == 422
     done = await stranger.send(weak, password="another-fine-battery")

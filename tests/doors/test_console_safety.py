@@ -142,7 +142,7 @@ async def test_every_page_says_what_it_may_load_and_that_it_is_not_to_be_kept(br
         assert "unsafe" not in rules
         assert "script-src" not in rules
         assert page.headers["cache-control"] == "no-store"
-        assert page.headers["referrer-policy"] == "no-referrer"
+        assert page.headers["referrer-policy"] == "strict-origin"
         assert page.headers["x-frame-options"] == "DENY"
         assert page.headers["x-content-type-options"] == "nosniff"
         [nonce] = re.findall(r"'nonce-([^']+)'", rules)

@@ -19,7 +19,7 @@ from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import current
 from bartizan.foundation.database import Database
 
-SETTINGS = JobsSettings(lease=0.6, poll=0.1, grace=0.4, per_organization=4, concurrency=12)
+SETTINGS = JobsSettings(lease=0.6, poll=0.1, grace=1.5, per_organization=4, concurrency=12)
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ async def test_a_stopping_worker_finishes_short_jobs_and_gives_long_ones_back(jo
     async with running(Worker(jobs), signals=True):
         await until(lambda: len(begun) == 2)
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
         late = await jobs.enqueue("sleep", {"seconds": 0})
     assert await state_of(jobs, short) == ("done", 1)
     assert await state_of(jobs, long) == ("ready", 0)

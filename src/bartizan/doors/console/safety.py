@@ -49,7 +49,7 @@ def headers(nonce: str, *, image: str | None = None) -> Mapping[str, str]:
     return {
         "content-security-policy": policy(nonce, image=image),
         "cache-control": "no-store",
-        "referrer-policy": "no-referrer",
+        "referrer-policy": "strict-origin",  # never a path: it may hold a token. "no-referrer" makes Origin null
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
         "cross-origin-opener-policy": "same-origin",

@@ -148,7 +148,7 @@ class Visit:
         """Send the browser on (303: what was posted is not posted again)."""
         answer = RedirectResponse(address, 303)
         answer.headers["cache-control"] = "no-store"
-        answer.headers["referrer-policy"] = "no-referrer"
+        answer.headers["referrer-policy"] = "strict-origin"
         return self._dressed(answer)
 
     def _dressed(self, answer: Response) -> Response:

@@ -1,7 +1,7 @@
 """Starting and stopping: the house first, then the app behind the gate."""
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,10 +22,11 @@ class Lifespan:
     bridges) is left alone. A house that cannot start ends the server: nothing is ever served without the gate.
     """
 
-    def __init__(self, app: ASGIApp, house: Bartizan) -> None:
+    def __init__(self, app: ASGIApp, house: Bartizan, warm: Callable[[], None] | None = None) -> None:
         """Bind the life of ``house`` to that of ``app``."""
         self._app = app
         self._house = house
+        self._warm = warm
         self._starting = asyncio.Lock()
         self._log = logger(__name__)
 
@@ -47,6 +48,8 @@ class Lifespan:
         await receive()
         try:
             await self._house.start()
+            if self._warm is not None:
+                await asyncio.to_thread(self._warm)
         except Exception as error:
             self._log.exception("start.failed")
             await send({"type": "lifespan.startup.failed", "message": f"Bartizan could not start: {error}"})

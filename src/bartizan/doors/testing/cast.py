@@ -59,7 +59,7 @@ class Cast:
     async def sign_in(self, user_id: str, org_id: str, role: str = "member") -> Person:
         """Sign somebody in once more, for one of their organizations."""
         with current.as_system():
-            tokens = await self._bz.sessions.start(user_id, method="test", org_id=org_id)
+            tokens = await self._bz.sessions.open(user_id, method="test", org_id=org_id)
             user = await self._bz.identity.get(user_id)
         return Person(
             id=user_id,

@@ -14,6 +14,7 @@ from .desk import Jobs
 
 log = logging.getLogger(__name__)
 _JITTER = SystemRandom()
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LAST_WORDS = 5.0
 """Seconds that cancelled handlers get to clean up, and that the last outcomes get to be written."""
 
@@ -45,7 +46,7 @@ class Worker:
         """Work until ``stop``; with ``signals``, also until SIGTERM or SIGINT."""
         loop = asyncio.get_running_loop()
         if signals:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in _SIGNALS:
                 loop.add_signal_handler(number, self.stop)
         self._jobs.wakers.add(self._news.set)
         await self._jobs.schedules.publish()
@@ -67,6 +68,8 @@ class Worker:
         finally:
             self._jobs.wakers.discard(self._news.set)
             await self._drain()
+            for number in _SIGNALS if signals else ():
+                loop.remove_signal_handler(number)
             heart.cancel()
             self._close()
 
@@ -97,6 +100,7 @@ class Worker:
             self._upkeep_at = loop.time() + max(0.0, often if wait is None else min(wait, often))
             if self._only is None:
                 self._queues = sorted({*self._exchange.queues(), *queues})
+        claim = claim and not self._stopping.is_set()  # it may have been told while it looked after the table
         want = max(0, self._concurrency - len(self._running)) if claim else 0
         outcomes, self._outcomes = self._outcomes, []
         if not (want or outcomes):

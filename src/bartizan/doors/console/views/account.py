@@ -98,7 +98,7 @@ async def show(visit: Visit, which: str = "", *, issued: Any = None) -> Response
         password_fields=_PASSWORD,
         key_fields=_KEY,
         issued=issued,
-        sessions=await house.sessions.list(),
+        sessions=(await house.sessions.list(limit=_MOST)).items,
         keys=await _keys(visit),
         may_issue=current.allows("api_keys:write"),
         organizations=organizations,

@@ -47,19 +47,19 @@ class Outbound:
         self,
         settings: HttpSettings | None = None,
         *,
-        clock: Clock,
+        clock: Clock | None = None,
         metrics: Metrics | None = None,
         resolver: Resolver | None = None,
         retry: Retry | None = None,
     ) -> None:
         self._settings = settings or HttpSettings()
-        self._clock = clock
+        self._clock = clock or Clock()
         self._metrics = metrics
         self._resolver = resolver
         self._retry = retry or Retry(attempts=self._settings.attempts)
         self._wall = Wall(self._settings.allow)
         self._breakers = Breakers(
-            clock=clock,
+            clock=self._clock,
             failures=self._settings.breaker_failures,
             seconds=self._settings.breaker_seconds,
         )

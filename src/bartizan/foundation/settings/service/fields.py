@@ -2,7 +2,8 @@
 
 import re
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
@@ -52,7 +53,7 @@ class Leaf:
     def mapping(self) -> bool:
         """Whether it holds names and values, which are written as JSON."""
         return any(
-            (get_origin(k) or k) in {dict, Mapping} or (isinstance(k, type) and issubclass(k, Section))
+            (get_origin(k) or k) in _MAPPINGS or (isinstance(k, type) and issubclass(k, Section))
             for k in _alternatives(self.info.annotation)
         )
 
@@ -63,7 +64,8 @@ class Leaf:
         return said.get(name, default)
 
 
-_LISTS: frozenset[Any] = frozenset({list, tuple, set, frozenset})
+_LISTS: frozenset[Any] = frozenset({list, tuple, set, frozenset, Collection, Iterable, Sequence, AbstractSet})
+_MAPPINGS: frozenset[Any] = frozenset({dict, Mapping, MutableMapping})
 
 
 def leaves(root: type[Section], prefix: str, path: tuple[str, ...] = ()) -> Iterator[Leaf]:

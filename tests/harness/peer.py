@@ -6,12 +6,15 @@ import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from bartizan.foundation.http import Retry
 
 
 class Peer:
@@ -78,6 +81,19 @@ class Names:
             message = f"no such name: {host}"
             raise OSError(message)
         return answer
+
+
+class Waits:
+    """Takes the place of sleeping, and remembers how long."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+    def retry(self, **options: Any) -> Retry:
+        return Retry(sleep=self, draw=lambda _low, high: high, **options)
 
 
 def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, Path]:
