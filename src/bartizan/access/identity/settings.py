@@ -8,7 +8,7 @@ from pydantic import Field
 from bartizan.foundation.settings import Section
 
 Domain = Annotated[str, Field(min_length=3, max_length=253, pattern=r"^[a-z0-9.-]+$")]
-Trait = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60, examples=["hipaa_compliant"])]
+Named = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
 
 
 class TraitRule(Section):
@@ -18,7 +18,7 @@ class TraitRule(Section):
     department: str | None = Field(
         default=None, max_length=120, description="Department; letter case does not count."
     )
-    traits: list[Trait] = Field(min_length=1, max_length=50, description="What those people then are.")
+    traits: list[Named] = Field(min_length=1, max_length=50, description="What those people then are.")
 
 
 class IdentitySettings(Section):
