@@ -22,21 +22,23 @@ from bartizan.backbone.events import Events
 from bartizan.backbone.jobs import Jobs, Worker
 from bartizan.backbone.preferences import Preferences
 from bartizan.doors.console import Console
-from bartizan.foundation.crypto import SigningKeys
 from bartizan.foundation.clock import ManualClock
+from bartizan.foundation.crypto import SigningKeys
 from bartizan.foundation.database import Database
 from bartizan.house import Bartizan
 from tests.harness.keys import keyring
 from tests.harness.mailbox import Mailbox
 
 ORIGIN = "http://app.test"
-PASSWORD = "correct-horse-battery"  # noqa: S105 - of nobody
+PASSWORD = "correct-horse-battery"
 
 
 class Rooms:
     """The part of a house that the pages use."""
 
-    def __init__(self, database: Database, clock: ManualClock, *, mount: str = "", secure: bool = False) -> None:
+    def __init__(
+        self, database: Database, clock: ManualClock, *, mount: str = "", secure: bool = False
+    ) -> None:
         base = (ORIGIN.replace("http:", "https:") if secure else ORIGIN) + mount
         self.settings = SimpleNamespace(mount=mount, secure_cookies=secure)
         self.database, self.clock, self.keyring = database, clock, keyring()
@@ -64,7 +66,7 @@ class Rooms:
             database,
             self.events,
             rbac=self.rbac,
-            people=People(self.identity),
+            people=self.identity,
             post=self.email,
             clock=clock,
             base_url=base,
@@ -94,14 +96,6 @@ class Rooms:
         await Worker(self.jobs).run_pending()
         found = [match for mail in self.box.mails for match in re.findall(r"https?://\S+", mail.text)]
         return [link for link in found if f"{path}?token=" in link][-1]
-
-
-class People:
-    """Looks people up in the way that organizations ask for."""
-
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
-        self.people, self.by_email = identity.people, identity.find_by_email
 
 
 class Document(HTMLParser):
@@ -186,7 +180,9 @@ class Browser:
         return await self.post(chosen or page.path, csrf=token, **{**hidden, **values})
 
     async def post(self, path: str, **values: str) -> Page:
-        return self._page(await self.http.post(path, data=values, headers={"origin": str(self.http.base_url)}))
+        return self._page(
+            await self.http.post(path, data=values, headers={"origin": str(self.http.base_url)})
+        )
 
     def _page(self, answer: httpx.Response) -> Page:
         return Page(answer.status_code, answer.headers, answer.text, answer.request.url.path)

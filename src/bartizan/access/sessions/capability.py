@@ -32,6 +32,8 @@ capability = Capability(
         errors.AlreadyImpersonating,
         errors.NotImpersonating,
         errors.CannotImpersonate,
+        errors.OwnerExists,
+        errors.OwnerLinkNotGood,
     ],
     routes=routes,
     jobs=JOBS,

@@ -1,6 +1,6 @@
 """How this room refuses."""
 
-from bartizan.foundation.errors import Conflict, Forbidden, NotFound, Unauthenticated
+from bartizan.foundation.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 
 
 class SessionOver(Unauthenticated):
@@ -37,3 +37,11 @@ class NotImpersonating(Conflict):
 
 class CannotImpersonate(Forbidden):
     """You cannot act as this person."""
+
+
+class OwnerExists(Conflict):
+    """This installation has its first owner already; ask them for an invitation."""
+
+
+class OwnerLinkNotGood(Invalid):
+    """The link is not good or too old; print another one with `bartizan owner link`."""

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from bartizan.access.orgs import Acceptance
 from bartizan.access.sessions import Credentials, Registration, Switch
-from bartizan.doors.console.forms import Field
+from bartizan.doors.console.forms import Field, Form
 from bartizan.doors.console.visit import Visit
 from bartizan.foundation.context import current
 from bartizan.foundation.errors import Refusal, TooMany, Unauthenticated
@@ -133,7 +133,12 @@ async def owner(visit: Visit) -> Response:
     form = _OWNER.checked(visit)
     if form is None:
         return await _OWNER.show(visit, visit.form)
-    return await _register(visit, _OWNER, owner_token=form["token"])
+    try:
+        tokens = await visit.house.sessions.become_owner(form["token"], _registration(form))
+    except (Refusal, ValidationError) as error:
+        return await _OWNER.show(visit, attempt(form, _OWNER.fields[:-1], error))
+    visit.start_session(tokens)
+    return visit.go(visit.url("/account"))
 
 
 async def invitation(visit: Visit) -> Response:
@@ -178,14 +183,12 @@ async def _join(visit: Visit, token: str, words: dict[str, Any]) -> Response:
     return visit.go(visit.home())
 
 
-async def _register(visit: Visit, gate: Gate, *, words: Mapping[str, Any] | None = None, **more: str) -> Response:
+async def _register(
+    visit: Visit, gate: Gate, *, words: Mapping[str, Any] | None = None, **more: str
+) -> Response:
     form = visit.form
-    given = {"email": form["email"], "full_name": form["full_name"].strip(), **more}
-    if organization := form["organization"].strip():
-        given["organization"] = organization
     try:
-        new = Registration.model_validate({"password": form["password"], **_filled(given)})
-        registered = await visit.house.sessions.register(new)
+        registered = await visit.house.sessions.register(_registration(form, **more))
     except (Refusal, ValidationError) as error:
         return await gate.show(visit, attempt(form, gate.fields, error), **(words or {}))
     if registered.tokens is None:
@@ -194,8 +197,11 @@ async def _register(visit: Visit, gate: Gate, *, words: Mapping[str, Any] | None
     return visit.go(visit.home())
 
 
-def _filled(values: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value}
+def _registration(form: Form, **more: str) -> Registration:
+    """Read an account to be opened from a form; what was left empty is left out."""
+    given = {name: form[name].strip() for name in ("email", "full_name", "organization")} | more
+    filled = {name: value for name, value in given.items() if value}
+    return Registration.model_validate({"password": form["password"], **filled})
 
 
 async def choose(visit: Visit) -> Response:

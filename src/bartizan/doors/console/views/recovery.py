@@ -51,7 +51,7 @@ _RESET = Gate(
     links=[("Mail me another link", "/forgot")],
 )
 _VERIFY = Gate(
-    title="Confirm your e-mail address",
+    title="Confirm your address",
     help="One step left, so that nobody can use an address that is not theirs.",
     path="/verify",
     button="Confirm e-mail address",
@@ -59,7 +59,7 @@ _VERIFY = Gate(
     links=[("Mail me another link", "/verify/again")],
 )
 _AGAIN = Gate(
-    title="Confirm your e-mail address",
+    title="Confirm your address",
     help="Give the address of your account, and we mail you the link again.",
     path="/verify/again",
     button="Mail me the link",
