@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
@@ -25,9 +25,11 @@ from bartizan.doors.console import Console
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.crypto import SigningKeys
 from bartizan.foundation.database import Database
-from bartizan.house import Bartizan
 from tests.harness.keys import keyring
 from tests.harness.mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from bartizan.house import Bartizan
 
 ORIGIN = "http://app.test"
 PASSWORD = "correct-horse-battery"
@@ -95,7 +97,8 @@ class Rooms:
         """Deliver the mail that waits, and give the newest link to a page."""
         await Worker(self.jobs).run_pending()
         found = [match for mail in self.box.mails for match in re.findall(r"https?://\S+", mail.text)]
-        return [link for link in found if f"{path}?token=" in link][-1]
+        links: list[str] = [link for link in found if f"{path}?token=" in link]
+        return links[-1]
 
 
 class Document(HTMLParser):
@@ -168,7 +171,7 @@ class Browser:
         return page
 
     async def send(self, page: Page, *, action: str | None = None, **values: str) -> Page:
-        """Fill the form of a page and send it; the first, or the one with that action and those hidden values."""
+        """Fill the form of a page and send it: the first, or the one with that action."""
         parser = page.document
         chosen = action or parser.all("form", method="post")[0]["action"]
         token = parser.all("input", name="csrf")[0]["value"] or ""

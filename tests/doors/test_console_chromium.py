@@ -50,7 +50,7 @@ async def served(
     rooms = Rooms(database, clock)
     server = uvicorn.Server(uvicorn.Config(rooms.console(), port=0, log_level="warning", lifespan="off"))
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - the server has no event to wait for
         await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     yield rooms, f"http://127.0.0.1:{port}"
@@ -106,7 +106,7 @@ async def sign_up(page: Page, base: str) -> None:
 async def test_one_signs_up_and_in_with_a_browser_and_nothing_complains(
     served: tuple[Rooms, str], chromium: Browser
 ) -> None:
-    rooms, base = served
+    _, base = served
     complaints: list[str] = []
     page = await opened(chromium, complaints)
     await sign_up(page, base)

@@ -184,7 +184,7 @@ async def test_every_field_has_a_label_and_says_what_fills_it(browser: Browser) 
                 continue
             assert field["id"] in labels, (page.path, field)
             if "name" in field and field.get("type") != "text":
-                assert field.get("autocomplete") or field["id"].startswith(("role", "scope")), (
+                assert field.get("autocomplete") or str(field["id"]).startswith(("role", "scope")), (
                     page.path,
                     field,
                 )

@@ -1,6 +1,6 @@
 """How this room refuses."""
 
-from bartizan.foundation.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from bartizan.foundation.errors import Conflict, Forbidden, NotFound, Unauthenticated
 
 
 class SessionOver(Unauthenticated):
@@ -39,9 +39,5 @@ class CannotImpersonate(Forbidden):
     """You cannot act as this person."""
 
 
-class OwnerExists(Conflict):
-    """This installation has its first owner already; ask them for an invitation."""
-
-
-class OwnerLinkNotGood(Invalid):
-    """The link is not good or too old; print another one with `bartizan owner link`."""
+class OwnerLinkNotGood(Forbidden):
+    """The owner's link was used, replaced, or is too old; `bartizan owner link` makes another."""

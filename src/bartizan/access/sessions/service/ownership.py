@@ -1,56 +1,46 @@
-"""The first owner: a link, printed at the installation, that works until somebody has used it."""
+"""The first owner: whoever can run a command on the server may make one, by a link."""
 
+import secrets
 from datetime import timedelta
 
-from bartizan.access.identity import NewUser
-from bartizan.access.sessions.errors import OwnerExists, OwnerLinkNotGood
-from bartizan.access.sessions.types import Registration, Tokens
-from bartizan.foundation.context import Caller, current
-from bartizan.foundation.crypto import BadToken, TimedTokens
+from bartizan.access.sessions.errors import OwnerLinkNotGood
+from bartizan.access.sessions.events import OwnerLinkMade
+from bartizan.access.sessions.store import SessionStore
+from bartizan.access.sessions.tables import OwnerLinkRow
+from bartizan.foundation import ids
+from bartizan.foundation.context import current
 
-from .entrance import Entrance
-
-_PURPOSE = "sessions.owner"
-_SUBJECT = "first-owner"
+from .room import Room, digest_of
 
 
-class Ownership(Entrance):
-    """How a new installation gets its first owner, who is also its first operator."""
+class Ownership(Room):
+    """How an installation gets its first operator."""
 
-    async def owner_link(self, *, minutes: int = 30) -> str:
-        """Give the address at which the first owner makes their account. Operators and the system only.
+    async def owner_link(self, minutes: int = 30) -> str:
+        """Make the address that turns whoever opens it first into an operator with an organization.
 
-        It works for ``minutes`` and until there is an operator; each call makes another one.
+        It works once, for ``minutes``, and replaces the one before. Operators and the system only.
         """
         current.require_operator()
-        if await self._has_operator():
-            raise OwnerExists
-        token = TimedTokens(self._keyring, clock=self._clock).issue(
-            _PURPOSE, _SUBJECT, timedelta(minutes=minutes)
+        token, now = secrets.token_urlsafe(32), self._clock.now()
+        row = OwnerLinkRow(
+            id=ids.new("tok"),
+            digest=digest_of(token),
+            created_at=now,
+            expires_at=now + timedelta(minutes=minutes),
         )
+        async with self._database.transaction() as session:
+            await SessionStore(session).set_owner_link(row)
+            await self._events.announce(OwnerLinkMade(minutes=minutes), org_id=None)
         return f"{self._pages}/owner?token={token}"
 
-    async def become_owner(self, token: str, new: Registration) -> Tokens:
-        """Make the first owner's account and organization by the link's token, and sign in.
+    async def _look_at_owner_link(self, token: str) -> None:
+        """Refuse a link that is no good before anything costly is done for it."""
+        async with self._database.reading() as session:
+            if await SessionStore(session).owner_link(digest_of(token), self._clock.now()) is None:
+                raise OwnerLinkNotGood
 
-        Whoever has the link reads the machine's terminal or mail, so the address counts as confirmed.
-        """
-        try:
-            TimedTokens(self._keyring, clock=self._clock).check(_PURPOSE, token)
-        except BadToken as error:
-            raise OwnerLinkNotGood(field="token") from error
-        user = NewUser(email=new.email, password=new.password, username=new.username, full_name=new.full_name)
-        prepared = await self._identity.prepare(user)  # hashing takes long: outside of the transaction
-        async with self._database.transaction():
-            if await self._has_operator():
-                raise OwnerExists
-            made = await self._identity.create(prepared, verified=True, operator=True)
-            with current.acting_as(Caller(id=made.id, kind="user", user_id=made.id)):
-                org_id = await self._settle(new, made)
-            made = await self._identity.signed_in(made.id)
-            opened = await self._start(made, method="registration", org_id=org_id)
-        return await self._tokens(opened)
-
-    async def _has_operator(self) -> bool:
-        with current.as_system(name="sessions"):
-            return bool((await self._identity.list(operator=True, limit=1)).items)
+    async def _use_owner_link(self, token: str) -> None:
+        async with self._database.transaction() as session:
+            if not await SessionStore(session).use_owner_link(digest_of(token), self._clock.now()):
+                raise OwnerLinkNotGood

@@ -1,6 +1,6 @@
 """Signing in, signing up, accepting an invitation, choosing an organization, signing out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -83,7 +83,10 @@ _TOLD = {
     "out": "You are signed out.",
     "ended": "Your session has ended. Sign in again to go on.",
 }
-_CHECK_MAIL = "We sent a mail to {email}. Follow its link to go on. If the address has an account already, the mail says so."
+_CHECK_MAIL = (
+    "We sent a mail to {email}. Follow its link to go on. If the address has an account already,"
+    " the mail says so."
+)
 
 
 async def root(visit: Visit) -> Response:
@@ -104,16 +107,22 @@ async def sign_in(visit: Visit) -> Response:
     try:
         credentials = Credentials(login=form["login"].strip(), password=SecretStr(form["password"]))
         tokens = await visit.house.sessions.sign_in(credentials)
-    except TooMany as error:
-        return await _SIGN_IN.show(visit, attempt(form, (), error))
-    except (Unauthenticated, ValidationError):
-        form.problem = "That does not match. Check the address or user name, and the password."
-        return await _SIGN_IN.show(visit, form)
-    except Refusal as error:
-        links = [("Mail me the confirmation link again", visit.url("/verify/again"))]
-        return await _SIGN_IN.show(visit, attempt(form, (), error), links=links)
+    except (Refusal, ValidationError) as error:
+        return await _not_in(visit, form, error)
     visit.start_session(tokens)
     return visit.go(visit.home() if tokens.org_id else visit.url("/choose", next=visit.next))
+
+
+async def _not_in(visit: Visit, form: Form, error: Refusal | ValidationError) -> Response:
+    """Say why nobody was signed in, and not whether there is an account."""
+    links = [(text, visit.url(path)) for text, path in _SIGN_IN.links]
+    if isinstance(error, Unauthenticated | ValidationError):
+        form.problem = "That does not match. Check the address or user name, and the password."
+    else:
+        attempt(form, (), error)
+        if not isinstance(error, TooMany):
+            links = [("Mail me the confirmation link again", visit.url("/verify/again"))]
+    return await _SIGN_IN.show(visit, form, links=links)
 
 
 async def sign_up(visit: Visit) -> Response:
@@ -133,12 +142,7 @@ async def owner(visit: Visit) -> Response:
     form = _OWNER.checked(visit)
     if form is None:
         return await _OWNER.show(visit, visit.form)
-    try:
-        tokens = await visit.house.sessions.become_owner(form["token"], _registration(form))
-    except (Refusal, ValidationError) as error:
-        return await _OWNER.show(visit, attempt(form, _OWNER.fields[:-1], error))
-    visit.start_session(tokens)
-    return visit.go(visit.url("/account"))
+    return await _register(visit, _OWNER, owner_token=form["token"])
 
 
 async def invitation(visit: Visit) -> Response:
@@ -190,11 +194,16 @@ async def _register(
     try:
         registered = await visit.house.sessions.register(_registration(form, **more))
     except (Refusal, ValidationError) as error:
-        return await gate.show(visit, attempt(form, gate.fields, error), **(words or {}))
+        return await gate.show(visit, attempt(form, _shown(gate), error), **(words or {}))
     if registered.tokens is None:
         return await plain(visit, title="Look at your mail", help=_CHECK_MAIL.format(email=form["email"]))
     visit.start_session(registered.tokens)
     return visit.go(visit.home())
+
+
+def _shown(gate: Gate) -> Sequence[Field]:
+    """Give the fields that people see, beside which an error can stand."""
+    return [spec for spec in gate.fields if spec.kind != "hidden"]
 
 
 def _registration(form: Form, **more: str) -> Registration:

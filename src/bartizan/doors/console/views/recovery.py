@@ -32,7 +32,10 @@ NEW_PASSWORD = Field(
     missing="Enter a new password",
 )
 _BACK = ("Back to sign-in", "/sign-in")
-_MAILED = "If {email} belongs to an account, a link is on its way. It can take a minute. Look in the spam folder too."
+_MAILED = (
+    "If {email} belongs to an account, a link is on its way. It can take a minute."
+    " Look in the spam folder too."
+)
 
 _FORGOT = Gate(
     title="Forgot your password?",
