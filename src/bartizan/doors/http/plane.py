@@ -13,7 +13,7 @@ from bartizan.house import VERSION
 from bartizan.foundation import errors
 from bartizan.house import CAPABILITIES, Bartizan
 
-from .problems import MEDIA_TYPE, Problem, on_http, on_invalid, on_refusal
+from .problems import MEDIA_TYPE, Problem, on_fault, on_http, on_invalid, on_refusal
 
 PREFIX = "/api/v1"
 _WHY = {
@@ -46,6 +46,7 @@ def control_plane(house: Bartizan) -> FastAPI:
             errors.BartizanError: on_refusal,
             RequestValidationError: on_invalid,
             HTTPException: on_http,
+            Exception: on_fault,
         },
         separate_input_output_schemas=True,
     )
