@@ -8,18 +8,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bartizan.doors.frameworks import attach, wrap
     from bartizan.foundation.context import Permission, current
     from bartizan.foundation.errors import BartizanError, Fault, Refusal
+    from bartizan.house import Bartizan, Settings
 
 __version__ = "0.1.0"
-__all__ = ["BartizanError", "Fault", "Permission", "Refusal", "current"]
+__all__ = [
+    "Bartizan",
+    "BartizanError",
+    "Fault",
+    "Permission",
+    "Refusal",
+    "Settings",
+    "attach",
+    "current",
+    "wrap",
+]
 
 _HOMES = {
+    "Bartizan": "bartizan.house",
     "BartizanError": "bartizan.foundation.errors",
     "Fault": "bartizan.foundation.errors",
     "Permission": "bartizan.foundation.context",
     "Refusal": "bartizan.foundation.errors",
+    "Settings": "bartizan.house",
+    "attach": "bartizan.doors.frameworks",
     "current": "bartizan.foundation.context",
+    "wrap": "bartizan.doors.frameworks",
 }
 
 

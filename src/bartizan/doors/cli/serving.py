@@ -58,7 +58,7 @@ def guard(app: str, factory: bool, app_dir: str, host: str, port: int) -> None: 
     Example:
       bartizan guard mlflow.server.fastapi_app:app
     """
-    application = load(app, Path(app_dir), factory=factory)
+    application = find(app, Path(app_dir), factory=factory)
     try:
         wrapped = wrap(application, reachable(host, port))
     except BartizanError as error:
@@ -88,7 +88,7 @@ async def worker(concurrency: int) -> None:
         await house.stop()
 
 
-def load(name: str, folder: Path, *, factory: bool) -> Any:
+def find(name: str, folder: Path, *, factory: bool) -> Any:
     """Import the application that was named; say in words what is wrong with the name."""
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
