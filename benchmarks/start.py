@@ -31,7 +31,10 @@ def measure(code: str) -> tuple[float, float]:
     """Run ``code`` in a fresh process; give seconds and peak megabytes."""
     with tempfile.TemporaryDirectory() as folder:
         ran = subprocess.run(
-            [sys.executable, "-c", PROBE.format(code=code), folder], capture_output=True, text=True, check=True
+            [sys.executable, "-c", PROBE.format(code=code), folder],
+            capture_output=True,
+            text=True,
+            check=True,
         )
     seconds, megabytes = ran.stdout.split()[-2:]
     return float(seconds), float(megabytes)
@@ -79,7 +82,9 @@ def main() -> int:
     bare = medians["bare FastAPI"]
     print(f"{'':<18}{'seconds':>9}{'above':>9}{'MB':>9}{'above':>9}")
     for name, (seconds, megabytes) in medians.items():
-        print(f"{name:<18}{seconds:>9.3f}{seconds - bare[0]:>9.3f}{megabytes:>9.1f}{megabytes - bare[1]:>9.1f}")
+        print(
+            f"{name:<18}{seconds:>9.3f}{seconds - bare[0]:>9.3f}{megabytes:>9.1f}{megabytes - bare[1]:>9.1f}"
+        )
     names = distributions()
     print(f"\ncore installs {len(names)} distributions: {', '.join(sorted(names))}\n")
     seconds = max(medians[n][0] for n in ("import bartizan", "attached app")) - bare[0]

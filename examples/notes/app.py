@@ -60,7 +60,10 @@ def create(database: str = "sqlite:///notes.db", settings: dict[str, Any] | None
 
     @app.get("/", response_class=HTMLResponse)
     def page() -> str:
-        items = "".join(f"<li>{escape(n.text)} <small>{escape(n.author)}</small></li>" for n in notebook.all(current.org_id))
+        items = "".join(
+            f"<li>{escape(n.text)} <small>{escape(n.author)}</small></li>"
+            for n in notebook.all(current.org_id)
+        )
         who = escape(current.caller.email or current.caller.id)
         return PAGE.format(who=who, mount=mount, notes=items or "<li>Nothing yet.</li>")
 

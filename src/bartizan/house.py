@@ -37,7 +37,14 @@ from bartizan.foundation.crypto import CryptoSettings, Keyring, SigningKeys
 from bartizan.foundation.database import Database, DatabaseSettings
 from bartizan.foundation.errors import BartizanError, Unavailable
 from bartizan.foundation.http import HttpSettings, Outbound
-from bartizan.foundation.settings import BaseSettings, GuardSettings, Problem, check_production, load, secret_keys
+from bartizan.foundation.settings import (
+    BaseSettings,
+    GuardSettings,
+    Problem,
+    check_production,
+    load,
+    secret_keys,
+)
 from bartizan.foundation.telemetry import Metrics, TelemetrySettings, set_up_logs
 
 VERSION = version("bartizan")
@@ -47,8 +54,21 @@ APP = (
     Permission("app:write", "Change things in the application"),
 )
 # After any of these, somebody may do more or less than before: remembered callers are asked about anew.
-ACCESS_CHANGES = ("session.*", "sessions.*", "user.*", "member.*", "team.*", "team_member.*", "role.*", "grant.*",
-                  "api_key.*", "organization.*", "impersonation.*", "password.*", "refresh.*")
+ACCESS_CHANGES = (
+    "session.*",
+    "sessions.*",
+    "user.*",
+    "member.*",
+    "team.*",
+    "team_member.*",
+    "role.*",
+    "grant.*",
+    "api_key.*",
+    "organization.*",
+    "impersonation.*",
+    "password.*",
+    "refresh.*",
+)
 _MAINTENANCE = "platform.maintenance"
 _STAND_IN = "usr_00000000000000000000000000"
 
@@ -61,7 +81,9 @@ class Settings(BaseSettings):
         default=("127.0.0.0/8", "::1/128"), description="Addresses or ranges that may read /metrics."
     )
     guard: GuardSettings = Field(default=GuardSettings(), description="The gate in front of every request.")
-    database_options: DatabaseSettings = Field(default=DatabaseSettings(), description="The database connection.")
+    database_options: DatabaseSettings = Field(
+        default=DatabaseSettings(), description="The database connection."
+    )
     crypto: CryptoSettings = Field(default=CryptoSettings(), description="Signing keys and tokens.")
     http: HttpSettings = Field(default=HttpSettings(), description="Calls to other servers.")
     telemetry: TelemetrySettings = Field(default=TelemetrySettings(), description="Logs, metrics, traces.")
@@ -90,7 +112,9 @@ class Settings(BaseSettings):
         found = list(super().unsafe())
         if not self.secure_cookies:
             cure = "Give the https:// address that people use."
-            found.append(Problem("base_url", "It has no TLS, so session cookies could be read on the way.", cure))
+            found.append(
+                Problem("base_url", "It has no TLS, so session cookies could be read on the way.", cure)
+            )
         return found
 
 
@@ -105,7 +129,9 @@ class Bartizan:
     a mapping overrides single ones. Raises ``InvalidSettings``, which names each wrong setting and its cure.
     """
 
-    def __init__(self, settings: Settings | Mapping[str, Any] | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings | Mapping[str, Any] | None = None, *, clock: Clock | None = None
+    ) -> None:
         """Build every room; nothing is opened yet."""
         if not isinstance(settings, Settings):
             settings = load(Settings, overrides=settings or {}).settings
@@ -114,7 +140,9 @@ class Bartizan:
         self.clock = clock = clock or Clock()
         self.metrics = Metrics()
         self.keyring = keyring = Keyring(secret_keys(given))
-        self.database = database = Database(given.database, given.database_options, production=given.production)
+        self.database = database = Database(
+            given.database, given.database_options, production=given.production
+        )
         self.signing_keys = SigningKeys(
             database, keyring, clock=clock, issuer=given.pages, audience=given.pages, settings=given.crypto
         )

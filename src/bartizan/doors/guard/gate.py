@@ -308,7 +308,9 @@ class Guard:
 
     def _check_site(self, visit: Visit) -> None:
         """Refuse what another site's page sends with a cookie; programs and looks are not meant."""
-        by_cookie = visit.credential is not None and visit.credential.how == "cookie" and visit.caller is not None
+        by_cookie = (
+            visit.credential is not None and visit.credential.how == "cookie" and visit.caller is not None
+        )
         if by_cookie and visit.method not in SAFE and not self._from_us(visit):
             raise CrossSite
 

@@ -50,7 +50,10 @@ class Visit:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = dressed(
-                list(message.get("headers", ())), request_id=self.origin.request_id, ours=self.ours, tls=self.tls
+                list(message.get("headers", ())),
+                request_id=self.origin.request_id,
+                ours=self.ours,
+                tls=self.tls,
             )
         await self._send(message)
 

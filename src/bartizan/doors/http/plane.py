@@ -8,9 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from bartizan.house import VERSION
 from bartizan.foundation import errors
-from bartizan.house import CAPABILITIES, Bartizan
+from bartizan.house import CAPABILITIES, VERSION, Bartizan
 
 from .problems import MEDIA_TYPE, Problem, on_http, on_invalid, on_refusal
 
