@@ -15,7 +15,10 @@ SECONDS, MEGABYTES, DISTRIBUTIONS = 0.8, 60.0, 40
 
 BARE = "from fastapi import FastAPI\napp = FastAPI()"
 IMPORT = f"{BARE}\nimport bartizan\nbartizan.attach"
-ATTACH = f"{BARE}\nimport bartizan\nbz = bartizan.attach(app, {{'data_dir': DIR}})\nstack = app.build_middleware_stack()"
+ATTACH = (
+    f"{BARE}\nimport bartizan\n"
+    "bz = bartizan.attach(app, {'data_dir': DIR})\nstack = app.build_middleware_stack()"
+)
 PROBE = """
 import resource, sys, time
 DIR = sys.argv[1]

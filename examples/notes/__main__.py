@@ -49,9 +49,9 @@ def tell(people: list[DemoPerson], base: str, mount: str) -> None:
         click.echo(f"    {person.role:<8} {person.email:<22} {person.password}", err=True)
     first = people[0]
     credentials = f"-d username={first.email} -d password={first.password}"
-    token = 'sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\''
+    extract = 'sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\''
     click.echo("\n  In a browser: open the app and sign in. With curl:\n", err=True)
-    click.echo(f"    TOKEN=$(curl -s {base}{mount}/api/v1/auth/login {credentials} | {token})", err=True)
+    click.echo(f"    TOKEN=$(curl -s {base}{mount}/api/v1/auth/login {credentials} | {extract})", err=True)
     click.echo(
         f'    curl {base}/api/notes -H "Authorization: Bearer $TOKEN" --json \'{{"text": "hello"}}\'',
         err=True,

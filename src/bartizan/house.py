@@ -20,8 +20,7 @@ from bartizan.access.sessions import Sessions, SessionsSettings
 from bartizan.access.sessions.capability import capability as sessions
 from bartizan.backbone.audit import Audit, AuditSettings
 from bartizan.backbone.audit.capability import capability as audit
-from bartizan.backbone.email import Email, EmailSettings
-from bartizan.backbone.email.backends import provider
+from bartizan.backbone.email import Email, EmailSettings, provider
 from bartizan.backbone.email.capability import capability as email
 from bartizan.backbone.events import Envelope, Events
 from bartizan.backbone.events.capability import capability as events
@@ -125,8 +124,9 @@ class Maintenance(Unavailable):
 class Bartizan:
     """The enterprise layer, ready to use: ``await bz.api_keys.issue(...)``.
 
-    ``settings`` are given, or read from the environment, ``.env`` and ``bartizan.toml`` in the current folder;
-    a mapping overrides single ones. Raises ``InvalidSettings``, which names each wrong setting and its cure.
+    ``settings`` are given, or read from the environment, ``.env`` and ``bartizan.toml`` in the current
+    folder; a mapping overrides single ones. Raises ``InvalidSettings``, which names each wrong setting and
+    its cure.
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class Bartizan:
         self.preferences.declare(
             Preference(
                 key=_MAINTENANCE,
-                type=Annotated[str, Field(max_length=300)] | None,
+                type=Annotated[str | None, Field(max_length=300)],
                 default=None,
                 description="While set, only operators reach the app; everyone else is told this.",
                 levels=frozenset({"global"}),

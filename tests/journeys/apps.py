@@ -90,14 +90,18 @@ async def answering(url: str, server: "subprocess.Popen[bytes]", log: Path, seco
     """Wait until the server answers; show its log if it does not."""
     async with httpx.AsyncClient() as client:
         for _ in range(int(seconds * 5)):
-            assert server.poll() is None, log.read_text()
+            assert server.poll() is None, words(log)
             try:
                 if (await client.get(url)).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
             await asyncio.sleep(0.2)
-    raise AssertionError(log.read_text())
+    raise AssertionError(words(log))
+
+
+def words(log: Path) -> str:
+    return log.read_text()
 
 
 def free_port() -> int:

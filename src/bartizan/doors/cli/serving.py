@@ -58,7 +58,7 @@ def guard(app: str, factory: bool, app_dir: str, host: str, port: int) -> None: 
     Example:
       bartizan guard mlflow.server.fastapi_app:app
     """
-    application = load(app, Path(app_dir), factory=factory)
+    application = found(app, Path(app_dir), factory=factory)
     try:
         wrapped = wrap(application, reachable(host, port))
     except BartizanError as error:
@@ -88,7 +88,7 @@ async def worker(concurrency: int) -> None:
         await house.stop()
 
 
-def load(name: str, folder: Path, *, factory: bool) -> Any:
+def found(name: str, folder: Path, *, factory: bool) -> Any:
     """Import the application that was named; say in words what is wrong with the name."""
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
@@ -97,18 +97,18 @@ def load(name: str, folder: Path, *, factory: bool) -> Any:
         )
     sys.path.insert(0, str(folder.resolve()))
     try:
-        found: Any = import_module(module)
+        place: Any = import_module(module)
     except ModuleNotFoundError as error:
         if error.name and (error.name == module or module.startswith(f"{error.name}.")):
             cure = f"Run this in the folder that holds {module.split('.')[0]}, or give it with --app-dir."
             fail(f"There is no module {error.name!r} here.", f"Looked in {folder.resolve()}.", cure, code=3)
         raise
     for part in attribute.split("."):
-        if not hasattr(found, part):
-            names = [n for n, v in vars(found).items() if callable(v) and not n.startswith("_")][:8]
+        if not hasattr(place, part):
+            names = [name for name in dir(place) if callable(getattr(place, name)) and name[0] != "_"][:8]
             fail(f"{module} has no {part!r}.", f"It has: {', '.join(names) or 'nothing to call'}.", code=3)
-        found = getattr(found, part)
-    application = found() if factory else found
+        place = getattr(place, part)
+    application = place() if factory else place
     _must_be_asgi(application, name)
     return application
 

@@ -322,7 +322,7 @@ class Guard:
         return bool(token and session_id and self._house.sessions.check_csrf(session_id, token))
 
     def _inner(self, visit: Visit) -> dict[str, Any]:
-        """Make the scope that is seen behind the gate: honest headers, no credentials, the client's address."""
+        """Make the scope seen behind the gate: honest headers, no credentials, the client's address."""
         scope, credential = visit.scope, visit.credential
         inner: dict[str, Any] = dict(scope)
         if visit.origin.ip and scope.get("client"):
