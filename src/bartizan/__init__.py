@@ -8,23 +8,63 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bartizan.foundation.context import Permission, current
-    from bartizan.foundation.errors import BartizanError, Fault, Refusal
+    from bartizan.access.rbac import require_permission
+    from bartizan.doors.frameworks import attach, wrap
+    from bartizan.foundation.capability import Event
+    from bartizan.foundation.context import Caller, Permission, current
+    from bartizan.foundation.errors import (
+        BartizanError,
+        Conflict,
+        Fault,
+        Forbidden,
+        Invalid,
+        NotFound,
+        PaymentRequired,
+        Refusal,
+        TooMany,
+        Unauthenticated,
+        Unavailable,
+    )
+    from bartizan.house import Bartizan, Settings
 
-__version__ = "0.1.0"
-__all__ = ["BartizanError", "Fault", "Permission", "Refusal", "current"]
+__all__ = [
+    "Bartizan",
+    "BartizanError",
+    "Caller",
+    "Conflict",
+    "Event",
+    "Fault",
+    "Forbidden",
+    "Invalid",
+    "NotFound",
+    "PaymentRequired",
+    "Permission",
+    "Refusal",
+    "Settings",
+    "TooMany",
+    "Unauthenticated",
+    "Unavailable",
+    "attach",
+    "current",
+    "require_permission",
+    "wrap",
+]
 
 _HOMES = {
-    "BartizanError": "bartizan.foundation.errors",
-    "Fault": "bartizan.foundation.errors",
+    "Bartizan": "bartizan.house",
+    "Caller": "bartizan.foundation.context",
+    "Event": "bartizan.foundation.capability",
     "Permission": "bartizan.foundation.context",
-    "Refusal": "bartizan.foundation.errors",
+    "Settings": "bartizan.house",
+    "attach": "bartizan.doors.frameworks",
     "current": "bartizan.foundation.context",
+    "require_permission": "bartizan.access.rbac",
+    "wrap": "bartizan.doors.frameworks",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if home := _HOMES.get(name):
-        return getattr(import_module(home), name)
-    message = f"module 'bartizan' has no attribute {name!r}"
-    raise AttributeError(message)
+    if name not in __all__:
+        message = f"module 'bartizan' has no attribute {name!r}"
+        raise AttributeError(message)
+    return getattr(import_module(_HOMES.get(name, "bartizan.foundation.errors")), name)

@@ -150,7 +150,7 @@ class Bartizan:
         # backbone
         self.events = events = Events(database, clock=clock)
         self.audit = Audit(database, events, keyring, given.audit, clock=clock)
-        self.jobs = Jobs(database, events, given.jobs, clock=clock)
+        self.jobs = Jobs(database, events, given.jobs, clock=clock, metrics=self.metrics)
         self.secrets = Secrets(database, events, keyring, given.secrets, clock=clock)
         self.preferences = Preferences(database, events, clock=clock)
         self.email = Email(

@@ -79,6 +79,8 @@ class PostgreSQL:
 
     def empty(self) -> str:
         """Give the address of a new database without any table."""
+        if not self._shape:
+            self._start()
         name = f"{self._name}_empty"
         self._drop(name)
         self._say(f"create database {name} owner {self._role}")

@@ -7,12 +7,12 @@ from .jobs import JOBS
 from .routes import routes
 from .service import END, READ
 from .settings import SessionsSettings
-from .tables import RefreshRow, SessionRow
+from .tables import OwnerLinkRow, RefreshRow, SessionRow
 
 capability = Capability(
     name="sessions",
     summary="Who is signed in, where, and as whom",
-    tables=[SessionRow, RefreshRow],
+    tables=[SessionRow, RefreshRow, OwnerLinkRow],
     permissions=[READ, END],
     events=[
         events.SessionStarted,
@@ -21,6 +21,8 @@ capability = Capability(
         events.RefreshReplayed,
         events.ImpersonationStarted,
         events.ImpersonationStopped,
+        events.OwnerLinkMade,
+        events.OwnerMade,
     ],
     errors=[
         errors.SessionOver,
@@ -32,6 +34,7 @@ capability = Capability(
         errors.AlreadyImpersonating,
         errors.NotImpersonating,
         errors.CannotImpersonate,
+        errors.OwnerLinkNotGood,
     ],
     routes=routes,
     jobs=JOBS,

@@ -37,3 +37,7 @@ class NotImpersonating(Conflict):
 
 class CannotImpersonate(Forbidden):
     """You cannot act as this person."""
+
+
+class OwnerLinkNotGood(Forbidden):
+    """The owner's link was used, replaced, or is too old; `bartizan owner link` makes another."""

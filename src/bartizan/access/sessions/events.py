@@ -61,3 +61,19 @@ class ImpersonationStopped(_OfSession):
     """Somebody stopped acting as somebody else."""
 
     actor_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerLinkMade(Event):
+    """A link was made that makes an owner of the platform."""
+
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerMade(Event):
+    """Somebody became an owner of the platform by the link."""
+
+    target: ClassVar[str | None] = "user_id"
+
+    user_id: str

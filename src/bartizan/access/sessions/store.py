@@ -7,7 +7,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, CursorResult, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from .tables import RefreshRow, SessionRow
+from .tables import OwnerLinkRow, RefreshRow, SessionRow
 
 _HOT = select(
     SessionRow.id,
@@ -119,6 +119,25 @@ class SessionStore:
     async def forget_refresh(self, session_id: str, before: datetime) -> None:
         old = delete(RefreshRow).where(RefreshRow.session_id == session_id, RefreshRow.expires_at <= before)
         await self._session.execute(old.execution_options(synchronize_session=False))
+
+    # The owner's link
+
+    async def set_owner_link(self, row: OwnerLinkRow) -> None:
+        """Keep a new link in the place of any other."""
+        await self._session.execute(delete(OwnerLinkRow))
+        self._session.add(row)
+        await self._session.flush()
+
+    async def owner_link(self, digest: str, now: datetime) -> str | None:
+        """Give the id of a link that is still good."""
+        good = select(OwnerLinkRow.id).where(OwnerLinkRow.digest == digest, OwnerLinkRow.expires_at > now)
+        return await self._session.scalar(good)
+
+    async def use_owner_link(self, digest: str, now: datetime) -> bool:
+        """Use a link up; false if somebody else has, or it is too old."""
+        good = delete(OwnerLinkRow).where(OwnerLinkRow.digest == digest, OwnerLinkRow.expires_at > now)
+        used = await self._session.execute(good.execution_options(synchronize_session=False))
+        return bool(cast("CursorResult[Any]", used).rowcount)
 
 
 def touch(connection: Connection, session_id: str, now: datetime) -> None:

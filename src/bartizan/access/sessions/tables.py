@@ -50,3 +50,14 @@ class RefreshRow(Table):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     replaced_at: Mapped[datetime | None]
+
+
+class OwnerLinkRow(Table):
+    """The link that makes an owner of the platform; there is one at a time, and it works once."""
+
+    __tablename__ = "bz_sessions_owner_links"
+
+    id: Mapped[str] = mapped_column(String(30), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]

@@ -43,6 +43,9 @@ class Registration(_In):
         default=None, min_length=1, max_length=120, pattern=r"\S", description="Name of the new organization."
     )
     invitation: Token | None = Field(default=None, description="The token of an invitation's link.")
+    owner_token: Token | None = Field(
+        default=None, description="The token of the link that `bartizan owner link` printed."
+    )
     cookie: bool = Field(
         default=False, description="Set a cookie for a browser, and keep the tokens out of the answer."
     )

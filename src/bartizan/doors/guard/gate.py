@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -40,8 +40,10 @@ class Guard:
     path, ``app`` everywhere else.
     """
 
-    def __init__(self, app: ASGIApp, platform: ASGIApp, house: Bartizan) -> None:
-        """Stand in front of ``app``."""
+    def __init__(
+        self, app: ASGIApp, platform: ASGIApp, house: Bartizan, *, warm: Callable[[], None] | None = None
+    ) -> None:
+        """Stand in front of ``app``; ``warm`` is called in a thread while the server starts."""
         settings = house.settings.guard
         self._app = app
         self._platform = platform
@@ -62,7 +64,7 @@ class Guard:
             cookie=self._cookie,
         )
         house.on_access_changed(self._callers.forget)
-        self._lifespan = Lifespan(app, house)
+        self._lifespan = Lifespan(app, house, warm)
         self._tracing = Tracing()
         self._log = logger(__name__)
 

@@ -1,6 +1,7 @@
 """Starting and stopping: the house first, then the app behind the gate."""
 
 import asyncio
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,10 +22,11 @@ class Lifespan:
     the gate.
     """
 
-    def __init__(self, app: ASGIApp, house: Bartizan) -> None:
+    def __init__(self, app: ASGIApp, house: Bartizan, warm: Callable[[], None] | None = None) -> None:
         """Bind the life of ``house`` to that of ``app``."""
         self._app = app
         self._house = house
+        self._warm = warm
         self._starting = asyncio.Lock()
         self._log = logger(__name__)
 
@@ -46,6 +48,8 @@ class Lifespan:
         await receive()
         try:
             await self._house.start()
+            if self._warm is not None:
+                await asyncio.to_thread(self._warm)
         except Exception as error:  # noqa: BLE001 - whatever it was, the server has to hear of it
             self._log.exception("start.failed")
             await send({"type": "lifespan.startup.failed", "message": f"Bartizan could not start: {error}"})

@@ -100,7 +100,7 @@ _POSTGRES = {
 
 
 def fault_of(error: BaseException) -> Unavailable | None:
-    """Tell which of our faults a driver's error is; none when it speaks of the statement, not of the database."""
+    """Tell which of our faults a driver's error is; none when it is the statement's fault."""
     for cause in _chain(error):
         if isinstance(cause, Unavailable):
             return cause

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 _UNITS = 64
 
 
-class ScopedConnection(asyncpg.Connection):  # type: ignore[misc] # asyncpg ships no types
+class ScopedConnection(asyncpg.Connection):
     """A connection that knows which organization the server was told."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -146,7 +146,7 @@ def _run(
         try:
             done.append((future, context.run(function, connection)))
             savepoint.commit()
-        except Exception as error:  # noqa: BLE001 - it belongs to who asked
+        except Exception as error:
             done = [entry for entry in done if entry[0] is not future]
             if connection.invalidated:
                 raise

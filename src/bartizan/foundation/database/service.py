@@ -4,24 +4,25 @@ import asyncio
 import importlib
 import logging
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.orm import Session
 
 from .errors import BadDatabaseUrl
-from .postgres import Postgres
 from .settings import DatabaseSettings
 from .sqlite import Sqlite
 from .tables import WALL, Table, WalledSession
 from .tenancy.rls import check, raise_walls
 from .tenancy.scope import across
 from .transactions import Hook, Transactions, faults
+
+if TYPE_CHECKING:
+    from .postgres import Postgres
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -45,18 +46,21 @@ class Database:
         self.settings = settings or DatabaseSettings()
         self._production = production
         parsed = _parse(url or self.settings.url.get_secret_value())
-        self._place: Sqlite | Postgres
+        self._place: "Sqlite | Postgres"
         if parsed.get_backend_name() == "sqlite":
             self._place = Sqlite(parsed, self.settings)
         else:
-            self._place = Postgres(parsed, self.settings)
+            # asyncpg and its dialect are loaded only where they are used: they cost a fifth of a start.
+            self._place = importlib.import_module("bartizan.foundation.database.postgres").Postgres(
+                parsed, self.settings
+            )
         self.kind = parsed.get_backend_name()
         self._transactions = Transactions(self._place.begin, self._session)
         WALL.guard(*self._place.engines)
 
     @property
     def engine(self) -> AsyncEngine:
-        """A plain engine, for tools. On SQLite it takes no turn: it waits for the lock as another process would."""
+        """A plain engine, for tools. On SQLite it takes no turn, but waits as another process would."""
         return self._place.engine
 
     def __repr__(self) -> str:
@@ -86,7 +90,10 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession]:
-        """Open a transaction that only reads, or join the one this task has open; it never waits for writers."""
+        """Open a transaction that only reads, or join the one this task has open.
+
+        It never waits for writers.
+        """
         if opened := self._transactions.mine():
             with self._transactions.join(opened) as session:
                 yield session
@@ -132,7 +139,9 @@ class Database:
                 WALL.pass_on(opened.session.sync_session)
 
     async def migrate(self, revision: str = "head") -> None:
-        """Go to a revision, up or down: ``head`` is the newest, ``base`` none. Processes starting together wait.
+        """Go to a revision, up or down: ``head`` is the newest, ``base`` none.
+
+        Where several processes start at once, one migrates and the others wait.
 
         Before the first revision is written, the tables are created as they are declared.
         """
@@ -153,7 +162,7 @@ class Database:
         return found
 
     async def drift(self) -> list[str]:
-        """Say in what the tables differ from what the code declares; empty when the migrations are complete."""
+        """Say in what the tables differ from what the code declares; empty if migrations are complete."""
         runner = _migrations()
         runner.import_tables()
         return await self._look(lambda c: runner.drift(c, Table.metadata, WALL.tables(Table.metadata)))
@@ -206,11 +215,8 @@ def _migrations() -> ModuleType:
 
 
 def _parse(url: str) -> URL:
-    try:
+    with suppress(ArgumentError):  # whose text shows the URL, password and all
         parsed = make_url(url)
-        backend = parsed.get_backend_name()
-    except ArgumentError:
-        backend = ""
-    if backend not in ("sqlite", "postgresql"):
-        raise BadDatabaseUrl from None  # the error in hand shows the URL, password and all
-    return parsed
+        if parsed.get_backend_name() in ("sqlite", "postgresql"):
+            return parsed
+    raise BadDatabaseUrl

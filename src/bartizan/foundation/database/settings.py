@@ -19,17 +19,24 @@ class DatabaseSettings(Section):
     pool_timeout: float = Field(
         default=30, gt=0, le=600, description="Seconds to wait for a connection, or for the turn to write."
     )
-    pool_recycle: int = Field(default=1800, ge=0, description="Seconds after which a connection is replaced; 0 never.")
+    pool_recycle: int = Field(
+        default=1800, ge=0, description="Seconds until a connection is replaced; 0 never."
+    )
     pre_ping: bool = Field(default=True, description="Try a pooled connection before it is handed out.")
     null_pool: bool = Field(
         default=False, description="Keep no connection open: for a pooler in front, or several event loops."
     )
-    connect_timeout: float = Field(default=10, gt=0, le=600, description="Seconds to wait for the server to answer.")
+    connect_timeout: float = Field(
+        default=10, gt=0, le=600, description="Seconds to wait for the server to answer."
+    )
     statement_timeout: float = Field(
         default=30, ge=0, le=86400, description="Seconds a PostgreSQL statement may take; 0 is for ever."
     )
     idle_timeout: float = Field(
-        default=60, ge=0, le=86400, description="Seconds a PostgreSQL transaction may do nothing; 0 is for ever."
+        default=60,
+        ge=0,
+        le=86400,
+        description="Seconds a PostgreSQL transaction may do nothing; 0 is for ever.",
     )
     busy_timeout: float = Field(
         default=30, ge=0, le=600, description="Seconds SQLite waits for another process's lock."
@@ -37,12 +44,13 @@ class DatabaseSettings(Section):
     synchronous: Literal["FULL", "NORMAL"] = Field(
         default="FULL",
         description=(
-            "SQLite: FULL keeps every acknowledged change through a power cut. NORMAL may lose the last ones; "
-            "since many changes share one commit, it is hardly quicker."
+            "SQLite: FULL keeps every acknowledged change through a power cut; NORMAL may lose the last. "
+            "Since many changes share one commit, NORMAL is hardly quicker."
         ),
     )
     auto_migrate: bool = Field(
-        default=True, description="Bring the tables up to date at start. Off: start-up refuses until it is done."
+        default=True,
+        description="Bring the tables up to date at start. Off: start-up refuses until it is done.",
     )
     allow_superuser: bool = Field(
         default=False,

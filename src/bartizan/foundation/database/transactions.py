@@ -20,7 +20,10 @@ _log = logging.getLogger(__name__)
 class Unit(Protocol):
     """One transaction of one task, as SQLite's writer or PostgreSQL gives it."""
 
-    bind: AsyncConnection | AsyncEngine
+    @property
+    def bind(self) -> AsyncConnection | AsyncEngine:
+        """What its session speaks through."""
+        ...
 
     async def commit(self, session: AsyncSession) -> bool:
         """Commit; true when the task was cancelled while the commit went on."""
@@ -37,8 +40,8 @@ class Open:
 
     session: AsyncSession
     task: asyncio.Task[Any] | None
-    before: list[Hook] = field(default_factory=list)
-    after: list[Hook] = field(default_factory=list)
+    before: list[Hook] = field(default_factory=list[Hook])
+    after: list[Hook] = field(default_factory=list[Hook])
     doomed: BaseException | None = None
 
 
@@ -100,8 +103,7 @@ class Transactions:
         try:
             async with opened.session.begin_nested():
                 yield opened.session
-                if opened.doomed is not doomed:
-                    raise TransactionDoomed from opened.doomed
+                _refuse_doomed(opened, doomed)
         except BaseException:
             del opened.before[before:], opened.after[after:]
             opened.doomed = doomed
@@ -111,8 +113,12 @@ class Transactions:
         while opened.before and not opened.doomed:
             if (result := opened.before.pop(0)()) is not None:
                 await result
-        if opened.doomed:
-            raise TransactionDoomed from opened.doomed
+        _refuse_doomed(opened)
+
+
+def _refuse_doomed(opened: Open, since: BaseException | None = None) -> None:
+    if opened.doomed is not since:
+        raise TransactionDoomed from opened.doomed
 
 
 @contextmanager
@@ -132,5 +138,5 @@ async def _run_after(hooks: list[Hook]) -> None:
         try:
             if (result := hook()) is not None:
                 await result
-        except Exception:
+        except Exception:  # noqa: BLE001 - the commit stands
             _log.exception("A hook failed after the commit.")

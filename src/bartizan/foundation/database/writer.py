@@ -147,10 +147,10 @@ class Writer:
 
     async def close(self, patience: float = 5.0) -> None:
         """Finish what is under way, then let go of the connection; who still waits is refused."""
-        if self._loop is asyncio.get_running_loop():
-            until = self._loop.time() + patience
-            while self._phase is not _Phase.IDLE and self._loop.time() < until:
-                await asyncio.sleep(0.001)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + patience
+        while loop is self._loop and self._phase is not _Phase.IDLE and loop.time() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
         self._reset()
 
     def _reset(self) -> None:
@@ -176,8 +176,10 @@ class Writer:
 
     def _move(self, loop: asyncio.AbstractEventLoop) -> None:
         """Follow a program that closed one event loop and opened another."""
-        if self._loop is not None and not self._loop.is_closed() and (
-            self._phase is not _Phase.IDLE or self._loop.is_running()
+        if (
+            self._loop is not None
+            and not self._loop.is_closed()
+            and (self._phase is not _Phase.IDLE or self._loop.is_running())
         ):
             raise WrongLoop
         if self._phase is not _Phase.IDLE:  # the old loop died in the middle of something
@@ -201,12 +203,12 @@ class Writer:
             )
             while self._queue and self._queue[0].future.done():  # cancelled, or waited too long
                 self._queue.popleft()
-            if full or not self._queue:
-                if self._began is not None:
-                    self._finish()
-                if self._phase is _Phase.AWAY or not self._queue:
+            if (full or not self._queue) and self._began is not None:
+                self._finish()
+                if self._phase is _Phase.AWAY:
                     return
-                continue  # every unit of the batch had failed: nothing to commit, and others wait
+            if not self._queue:
+                return
             if self._began is None and not self._begin():
                 if self._phase is _Phase.AWAY:
                     return
@@ -221,11 +223,12 @@ class Writer:
 
     def _run(self, ticket: _Ticket) -> None:
         assert ticket.context is not None
+        assert ticket.function is not None
         connection = self._connect()
         try:
-            result = ticket.context.run(ticket.function, connection)
+            result: Any = ticket.context.run(ticket.function, connection)
             connection.commit()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to who asked
             try:
                 connection.rollback()
             except Exception:  # noqa: BLE001 - the batch is lost; _advance sees it and says so to each unit
@@ -323,7 +326,7 @@ class Writer:
 def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
     if future.done():
         return
-    fault = fault_of(error)
+    fault: Exception | None = fault_of(error)
     if fault is not None and fault is not error:
         fault.__cause__ = error
     elif isinstance(error, StopIteration):  # which no future can carry

@@ -6,7 +6,7 @@ from datetime import timedelta
 from bartizan.access.identity import EmailTaken, NewUser, User, WrongCredentials
 from bartizan.access.orgs import Acceptance, InvitationForAnother, NewOrganization, OpenInvitation
 from bartizan.access.sessions.errors import RefreshNotGood, RefreshUsedBefore
-from bartizan.access.sessions.events import RefreshReplayed, SessionSwitched
+from bartizan.access.sessions.events import OwnerMade, RefreshReplayed, SessionSwitched
 from bartizan.access.sessions.store import SessionStore
 from bartizan.access.sessions.tables import RefreshRow, SessionRow
 from bartizan.access.sessions.types import (
@@ -22,12 +22,13 @@ from bartizan.access.sessions.types import (
 from bartizan.foundation.context import Caller, current
 from bartizan.foundation.errors import Forbidden
 
-from .room import Opened, Room, digest_of
+from .ownership import Ownership
+from .room import Opened, digest_of
 
 _REFRESH = "sessions.refresh"
 
 
-class Entrance(Room):
+class Entrance(Ownership):
     """How people come in and go."""
 
     async def register(self, new: Registration) -> Registered:
@@ -38,8 +39,10 @@ class Entrance(Room):
         the answer is ``pending`` and a mail says how to go on.
         """
         invitation = await self._invitation(new)
-        self._identity.admit(new.email, invited=invitation is not None)
-        verified = invitation is not None
+        if new.owner_token is not None:
+            await self._look_at_owner_link(new.owner_token)
+        verified = invitation is not None or new.owner_token is not None
+        self._identity.admit(new.email, invited=verified)
         user = NewUser(email=new.email, password=new.password, username=new.username, full_name=new.full_name)
         if verified or not self._identity.hides_accounts:
             return await self._register(new, user, verified=verified)
@@ -141,7 +144,13 @@ class Entrance(Room):
     async def _register(self, new: Registration, user: NewUser, *, verified: bool) -> Registered:
         prepared = await self._identity.prepare(user)  # hashing takes long: outside of the transaction
         async with self._database.transaction():
-            made = await self._identity.create(prepared, verified=verified)
+            if new.owner_token is not None:
+                await self._use_owner_link(new.owner_token)
+            made = await self._identity.create(
+                prepared, verified=verified, operator=new.owner_token is not None
+            )
+            if new.owner_token is not None:
+                await self._events.announce(OwnerMade(user_id=made.id), org_id=None)
             with current.acting_as(Caller(id=made.id, kind="user", user_id=made.id)):
                 org_id = await self._settle(new, made)
             opened = None

@@ -173,11 +173,12 @@ class Email:
     async def brand(self, org_id: str | None) -> Brand:
         """Give the look of an organization, or of the platform."""
         where = Where(org_id=org_id)
-        return Brand(
-            name=await self._preferences.get_effective("brand.name", where) or self._settings.product,
-            logo_url=await self._preferences.get_effective("brand.logo_url", where) or None,
-            hue=await self._preferences.get_effective("brand.hue", where),
-        )
+        with current.as_system(org_id, "email"):  # mail is also sent for people who are not signed in
+            return Brand(
+                name=await self._preferences.get_effective("brand.name", where) or self._settings.product,
+                logo_url=await self._preferences.get_effective("brand.logo_url", where) or None,
+                hue=await self._preferences.get_effective("brand.hue", where),
+            )
 
     async def deliver(self, payload: dict[str, Any], job: JobContext) -> None:
         """Hand one queued mail to the provider: the job ``email.deliver``.

@@ -5,7 +5,5 @@ from alembic import context
 from bartizan.foundation.database.migrations.runner import OPTIONS
 
 _attributes = context.config.attributes
-context.configure(
-    connection=_attributes["connection"], target_metadata=_attributes["metadata"], **OPTIONS
-)
+context.configure(connection=_attributes["connection"], target_metadata=_attributes["metadata"], **OPTIONS)
 context.run_migrations()

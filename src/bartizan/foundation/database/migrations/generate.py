@@ -1,7 +1,8 @@
-"""Writes the first revision from the declared tables: ``python -m bartizan.foundation.database.migrations.generate``.
+"""Writes the first revision from the declared tables.
 
-Until the first release there is one revision, written anew whenever a table changes. It holds the very
-statements that each database is sent, triggers and tenant walls included. After the release it is frozen.
+``python -m bartizan.foundation.database.migrations.generate [--check]``. Until the first release there is
+one revision, written anew whenever a table changes. It holds the very statements that each database is
+sent, triggers and tenant walls included. After the release it is frozen.
 """
 
 import re
@@ -26,7 +27,7 @@ down_revision = None
 branch_labels = None
 depends_on = None
 '''
-_TAIL = '''
+_TAIL = """
 
 def upgrade() -> None:
     connection = op.get_bind()
@@ -38,7 +39,7 @@ def downgrade() -> None:
     connection = op.get_bind()
     for statement in DOWN[connection.dialect.name]:
         connection.exec_driver_sql(statement)
-'''
+"""
 
 
 def statements(metadata: MetaData, kind: str) -> tuple[list[str], list[str]]:

@@ -55,8 +55,7 @@ def move(connection: Connection, target: str, metadata: MetaData, home: Path = H
     scripts = _scripts(home)
     here = revision(connection)
     if target != "base":
-        found = scripts.get_revision(target)
-        target = found.revision if found else target
+        target = scripts.get_revision(target).revision
     if here == target:
         return
     config = _config(home)

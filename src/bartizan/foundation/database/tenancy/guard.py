@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from bartizan.foundation.database.errors import OutsideOrganization
+
 from .scope import EVERY
 
 if TYPE_CHECKING:  # loaded at the first statement that names a walled table
@@ -20,7 +21,10 @@ if TYPE_CHECKING:  # loaded at the first statement that names a walled table
 _PROOFS = 4096
 _DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres"}
 # What is skipped whole (strings, quoted names, comments), then each style of parameter.
-_SKIP = r"""[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/|\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$"""
+_SKIP = (
+    r"""[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|/\*.*?\*/"""
+    r"""|\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$"""
+)
 _LATE = r"__\[POSTCOMPILE_(?P<late>\w+)(?:~~.*?~~)?\]"
 _STYLES = {
     "qmark": r"\?",
@@ -97,11 +101,9 @@ class Guard:
             rows = parameters if many else [parameters]
         names = compiled.positiontup if compiled is not None else None
         for row in rows:
-            self._compare(org_id, proof, lambda source, row=row: _value(source, keys, row, names), statement)
+            self._compare(org_id, proof, _Values(keys, row, names))
 
-    def _compare(
-        self, org_id: str, proof: "Proof", value: "Callable[[Source], Any]", statement: str
-    ) -> None:
+    def _compare(self, org_id: str, proof: "Proof", value: "_Values") -> None:
         for alternatives in proof.required:
             if not any(value(source) == org_id for source in alternatives):
                 message = "The statement names another organization."
@@ -167,13 +169,23 @@ def _numbered(compiled: SQLCompiler) -> Iterator[str]:
             yield name
 
 
-def _value(source: "Source", keys: Sequence[Any], row: Any, names: Sequence[str] | None) -> Any:
-    if source.startswith("'"):
-        return source[1:]
-    key = keys[int(source[2:])]
-    try:
-        if isinstance(key, int) and names is not None:
-            key = names[key]
-        return row[key]
-    except (KeyError, IndexError, TypeError):
-        return None
+class _Values:
+    """The values that one row of parameters gives to the sources that a proof names."""
+
+    __slots__ = ("_keys", "_names", "_row")
+
+    def __init__(self, keys: Sequence[Any], row: Any, names: Sequence[str] | None) -> None:
+        self._keys = keys
+        self._row = row
+        self._names = names
+
+    def __call__(self, source: "Source") -> Any:
+        if source.startswith("'"):
+            return source[1:]
+        key = self._keys[int(source[2:])]
+        try:
+            if isinstance(key, int) and self._names is not None:
+                key = self._names[key]
+            return self._row[key]
+        except (KeyError, IndexError, TypeError):
+            return None

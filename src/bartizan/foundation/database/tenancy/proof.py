@@ -19,14 +19,21 @@ Not seen here: what views and functions of the database hide. Row-level security
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+if TYPE_CHECKING:
+    from sqlglot import Expr as Tree
+else:
+    Tree = exp.Expression  # the name that every version has at run time
 
 Node = tuple[str, str]
 """An alias and a column."""
 Source = str
-"""What a column must equal: ``:name`` of a parameter, or ``'text`` of a literal."""
+"""What a column must equal: a parameter (``:name``) or a literal text (``'text``), by its first character."""
 Alternatives = frozenset[Source]
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it cannot parse is refused, not logged
@@ -34,7 +41,7 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it cannot parse is 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What holds of a statement whose parameters are named ``p0``, ``p1`` …"""
+    """What holds of a statement whose parameters are named ``p0``, ``p1``, and so on."""
 
     refused: frozenset[str] = frozenset()
     """Walled tables for which there is no proof."""
@@ -48,7 +55,7 @@ def prove(sql: str, dialect: str, keys: Mapping[str, tuple[str, ...]], column: s
     """Prove ``sql``. ``keys`` gives each walled table (in lower case) and the columns of its primary key."""
     try:
         trees = sqlglot.parse(sql, read=dialect)
-    except sqlglot.errors.SqlglotError:
+    except SqlglotError:
         trees = []
     tree = trees[0] if len(trees) == 1 else None
     if not isinstance(tree, exp.Query | exp.Insert | exp.Update | exp.Delete):
@@ -60,25 +67,23 @@ def prove(sql: str, dialect: str, keys: Mapping[str, tuple[str, ...]], column: s
 class _Scope:
     """What one SELECT, UPDATE or DELETE draws from."""
 
-    tables: dict[str, list[exp.Table]] = field(default_factory=dict)
-    aliases: set[str] = field(default_factory=set)
-    facts: list[tuple[exp.Expression, set[str]]] = field(default_factory=list)
+    tables: dict[str, list[exp.Table]] = field(default_factory=dict[str, list[exp.Table]])
+    aliases: set[str] = field(default_factory=set[str])
+    facts: list[tuple[Tree, set[str]]] = field(default_factory=list[tuple[Tree, set[str]]])
     """A conjunct, and the aliases that it restricts."""
 
-    def add(self, source: exp.Expression | None) -> set[str]:
+    def add(self, source: Tree | None) -> set[str]:
         """Take in one item of FROM, with the joins that hang on it; give its aliases."""
+        if source is None:
+            return set()
         if isinstance(source, exp.Subquery) and isinstance(source.this, exp.Table):  # (a JOIN b ON …)
             own = self.add(source.this)
-        elif isinstance(source, exp.Table):
-            own = {source.alias_or_name.lower()}
-            self.tables.setdefault(source.alias_or_name.lower(), []).append(source)
-        elif isinstance(source, exp.Expression):
-            own = {source.alias_or_name.lower()}
         else:
-            return set()
+            own = {source.alias_or_name.lower()}
+            if isinstance(source, exp.Table):
+                self.tables.setdefault(source.alias_or_name.lower(), []).append(source)
         self.aliases |= own
-        if source is not None:
-            self.join(own, source.args.get("joins"))
+        self.join(own, source.args.get("joins"))
         return own
 
     def join(self, left: set[str], joins: Iterable[exp.Join] | None) -> None:
@@ -100,7 +105,7 @@ class _Prover:
         self._required: list[Alternatives] = []
         self._by_key: tuple[str, tuple[tuple[str, Source], ...]] | None = None
 
-    def prove(self, tree: exp.Expression) -> Proof:
+    def prove(self, tree: Tree) -> Proof:
         for table in tree.find_all(exp.Table):
             if table.name.lower() in self._keys:
                 self._open[id(table)] = table.name.lower()
@@ -108,7 +113,7 @@ class _Prover:
         by_key = self._by_key if len(self._open) == 1 else None
         return Proof(frozenset(self._open.values()), tuple(dict.fromkeys(self._required)), by_key)
 
-    def _visit(self, node: exp.Expression, outer: Mapping[Node, Alternatives]) -> None:
+    def _visit(self, node: Tree, outer: Mapping[Node, Alternatives]) -> None:
         """Prove a statement and the statements inside it; ``outer`` is what is known around it."""
         known = outer
         if isinstance(node, exp.Select):
@@ -118,7 +123,7 @@ class _Prover:
         elif isinstance(node, exp.Delete):
             known = self._delete(node, outer)
         elif isinstance(node, exp.Insert):
-            self._insert(node, outer)
+            self._insert(node)
         for inner in _inner(node):
             self._visit(inner, known)
 
@@ -155,39 +160,40 @@ class _Prover:
         return known
 
     def _settle(
-        self, scope: _Scope, node: exp.Expression, outer: Mapping[Node, Alternatives]
+        self, scope: _Scope, node: Tree, outer: Mapping[Node, Alternatives]
     ) -> Mapping[Node, Alternatives]:
         """Work out what each column must equal, and strike off the tables that are held to a value."""
         where = node.args.get("where")
         facts = [*scope.facts, *((fact, scope.aliases) for fact in _conjuncts(where.this if where else None))]
         known = {item: value for item, value in outer.items() if item[0] not in scope.aliases}
         links: list[tuple[Node, Node]] = []
-        for fact, restricts in facts:
-            if not isinstance(fact, exp.EQ):
-                continue
-            sides = (fact.this, fact.expression)
-            for one, other in (sides, sides[::-1]):
-                item = self._item(one, scope)
-                if item is None or item[0] not in restricts:
-                    continue
-                if (source := _source(other)) is not None:
-                    known[item] = known.get(item, frozenset()) | {source}
-                elif (to := self._item(other, scope, outer)) is not None:
-                    links.append((item, to))
-        changed = True
-        while changed:
-            changed = False
+        for item, other in self._equalities(facts, scope):
+            if (source := _source(other)) is not None:
+                known[item] = known.get(item, frozenset()) | {source}
+            elif (to := self._item(other, scope, outer)) is not None:
+                links.append((item, to))
+        for _ in links:  # each round carries values over at least one more link
             for item, to in links:
-                if not known.get(to, frozenset()) <= known.get(item, frozenset()):
-                    known[item] = known.get(item, frozenset()) | known[to]
-                    changed = True
+                if values := known.get(to):
+                    known[item] = known.get(item, frozenset()) | values
         for alias, tables in scope.tables.items():
             if len(tables) == 1 and (alternatives := known.get((alias, self._column))):
                 self._strike(tables[0], alternatives)
         return known
 
+    def _equalities(
+        self, facts: Iterable[tuple[Tree, set[str]]], scope: _Scope
+    ) -> Iterator[tuple[Node, Tree]]:
+        """Give each column that a condition holds to something, where it restricts the column's table."""
+        for fact, restricts in facts:
+            if isinstance(fact, exp.EQ):
+                for one, other in ((fact.this, fact.expression), (fact.expression, fact.this)):
+                    item = self._item(one, scope)
+                    if item is not None and item[0] in restricts:
+                        yield item, other
+
     def _item(
-        self, side: exp.Expression, scope: _Scope, outer: Mapping[Node, Alternatives] | None = None
+        self, side: Tree, scope: _Scope, outer: Mapping[Node, Alternatives] | None = None
     ) -> Node | None:
         """Read a column of this scope or, if allowed, of one around it."""
         if not isinstance(side, exp.Column):
@@ -199,7 +205,7 @@ class _Prover:
             return alias, name
         return None
 
-    def _note_key(self, node: exp.Expression, scope: _Scope) -> None:
+    def _note_key(self, node: Tree, scope: _Scope) -> None:
         """Remember an UPDATE or DELETE of one row by its primary key."""
         table = node.this
         where = node.args.get("where")
@@ -215,7 +221,7 @@ class _Prover:
         if key and all(name.lower() in values for name in key):
             self._by_key = table.name.lower(), tuple((name, values[name.lower()]) for name in key)
 
-    def _insert(self, node: exp.Insert, outer: Mapping[Node, Alternatives]) -> None:
+    def _insert(self, node: exp.Insert) -> None:
         schema, table = node.this, node.this
         if isinstance(schema, exp.Schema):
             table = schema.this
@@ -237,11 +243,15 @@ class _Prover:
             self._required += needs
             self._open.pop(id(table))
 
-    def _overwrites_well(self, conflict: exp.Expression | None, table: exp.Table) -> bool:
+    def _overwrites_well(self, conflict: Tree | None, table: exp.Table) -> bool:
         """Tell whether ON CONFLICT leaves foreign rows alone."""
         if conflict is None or "UPDATE" not in str(conflict.args.get("action") or "").upper():
             return True
-        named = {column.name.lower() for key in conflict.args.get("conflict_keys") or () for column in _columns(key)}
+        named = {
+            column.name.lower()
+            for key in conflict.args.get("conflict_keys") or ()
+            for column in _columns(key)
+        }
         if not self._assigns_well(conflict.expressions, table, excluded=True):
             return False
         if self._column in named:
@@ -250,7 +260,10 @@ class _Prover:
         scope.add(table.copy())
         where = conflict.args.get("where")
         for fact in _conjuncts(where.this if where else None):
-            if isinstance(fact, exp.EQ) and self._item(fact.this, scope) == (table.alias_or_name.lower(), self._column):
+            if isinstance(fact, exp.EQ) and self._item(fact.this, scope) == (
+                table.alias_or_name.lower(),
+                self._column,
+            ):
                 if (source := _source(fact.expression)) is not None:
                     self._required.append(frozenset({source}))
                     return True
@@ -258,9 +271,7 @@ class _Prover:
                     return True
         return False
 
-    def _assigns_well(
-        self, assignments: Iterable[exp.Expression], table: exp.Expression, *, excluded: bool = False
-    ) -> bool:
+    def _assigns_well(self, assignments: Iterable[Tree], table: Tree, *, excluded: bool = False) -> bool:
         """Tell whether the organization column is assigned, if at all, the organization."""
         if table.name.lower() not in self._keys:
             return True
@@ -282,7 +293,7 @@ class _Prover:
             self._required.append(alternatives)
 
 
-def _inner(node: exp.Expression) -> Iterator[exp.Expression]:
+def _inner(node: Tree) -> Iterator[Tree]:
     """Give the statements directly inside a statement."""
     kinds = (exp.Select, exp.Insert, exp.Update, exp.Delete)
     for item in node.walk(prune=lambda found: found is not node and isinstance(found, kinds)):
@@ -290,7 +301,7 @@ def _inner(node: exp.Expression) -> Iterator[exp.Expression]:
             yield item
 
 
-def _conjuncts(condition: exp.Expression | None) -> Iterator[exp.Expression]:
+def _conjuncts(condition: Tree | None) -> Iterator[Tree]:
     """Give what must all be true."""
     if isinstance(condition, exp.Paren):
         yield from _conjuncts(condition.this)
@@ -301,7 +312,7 @@ def _conjuncts(condition: exp.Expression | None) -> Iterator[exp.Expression]:
         yield condition
 
 
-def _source(value: exp.Expression | None) -> Source | None:
+def _source(value: Tree | None) -> Source | None:
     """Read a parameter or a literal text, through casts and parentheses."""
     while isinstance(value, exp.Cast | exp.Paren):
         value = value.this
@@ -312,12 +323,12 @@ def _source(value: exp.Expression | None) -> Source | None:
     return None
 
 
-def _rows(expression: exp.Expression | None) -> Iterator[list[exp.Expression]]:
+def _rows(expression: Tree | None) -> Iterator[list[Tree]]:
     """Give the rows of VALUES, or the projections of each SELECT that feeds an INSERT."""
     if isinstance(expression, exp.Values):
         for row in expression.expressions:
             yield row.expressions if isinstance(row, exp.Tuple) else []
-    elif isinstance(expression, exp.SetOperation):
+    elif isinstance(expression, exp.Union | exp.Except | exp.Intersect):
         yield from _rows(expression.this)
         yield from _rows(expression.expression)
     elif isinstance(expression, exp.Subquery):
@@ -328,9 +339,11 @@ def _rows(expression: exp.Expression | None) -> Iterator[list[exp.Expression]]:
         yield []
 
 
-def _columns(node: exp.Expression) -> Iterator[exp.Column]:
+def _columns(node: Tree) -> Iterator[exp.Column]:
     yield from node.find_all(exp.Column)
 
 
-def _is_excluded(value: exp.Expression, column: str) -> bool:
-    return isinstance(value, exp.Column) and value.table.lower() == "excluded" and value.name.lower() == column
+def _is_excluded(value: Tree, column: str) -> bool:
+    return (
+        isinstance(value, exp.Column) and value.table.lower() == "excluded" and value.name.lower() == column
+    )

