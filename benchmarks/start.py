@@ -85,7 +85,9 @@ def main() -> int:
     bare = medians["bare FastAPI"]
     print(f"{'':<18}{'seconds':>9}{'above':>9}{'MB':>9}{'above':>9}")
     for name, (seconds, megabytes) in medians.items():
-        print(f"{name:<18}{seconds:>9.3f}{seconds - bare[0]:>9.3f}{megabytes:>9.1f}{megabytes - bare[1]:>9.1f}")
+        print(
+            f"{name:<18}{seconds:>9.3f}{seconds - bare[0]:>9.3f}{megabytes:>9.1f}{megabytes - bare[1]:>9.1f}"
+        )
     print(f"\ncore installs {len(names)} distributions: {', '.join(sorted(names))}\n")
     seconds = max(medians[n][0] for n in ("import bartizan", "attached app")) - bare[0]
     megabytes = max(medians[n][1] for n in ("import bartizan", "attached app")) - bare[1]

@@ -1,5 +1,6 @@
 """Two real applications that nobody here wrote, unchanged, behind ``bartizan guard``."""
 
+import json
 import sqlite3
 import subprocess
 from collections.abc import AsyncGenerator
@@ -37,7 +38,9 @@ async def mlflow(tmp_path: Path, database_url: str) -> AsyncGenerator[Guarded]:
     environ = {
         "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{tmp_path}/mlflow.db",
         "_MLFLOW_SERVER_ARTIFACT_ROOT": str(tmp_path / "artifacts"),
-        "BARTIZAN_GUARD__READ_ROUTES": '["POST /api/2.0/mlflow/experiments/search", "POST /api/2.0/mlflow/runs/search"]',
+        "BARTIZAN_GUARD__READ_ROUTES": json.dumps(
+            ["POST /api/2.0/mlflow/experiments/search", "POST /api/2.0/mlflow/runs/search"]
+        ),
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
     }

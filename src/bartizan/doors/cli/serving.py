@@ -61,7 +61,11 @@ def guard(app: str, factory: bool, app_dir: str, host: str, port: int) -> None: 
     Example:
       bartizan guard mlflow.server.fastapi_app:app
     """
+<<<<<<< HEAD
     application = find(app, Path(app_dir), factory=factory)
+=======
+    application = found(app, Path(app_dir), factory=factory)
+>>>>>>> qua
     try:
         wrapped = wrap(application, reachable(host, port))
     except BartizanError as error:
@@ -97,6 +101,7 @@ async def worker(app: str | None, factory: bool, app_dir: str, concurrency: int)
         await house.stop()
 
 
+<<<<<<< HEAD
 def house_of(app: Any, name: str) -> Bartizan:
     """Find the house that was attached to an application."""
     found = getattr(app, "bz", None) or getattr(getattr(app, "state", None), "bartizan", None)
@@ -106,6 +111,9 @@ def house_of(app: Any, name: str) -> Bartizan:
 
 
 def find(name: str, folder: Path, *, factory: bool) -> Any:
+=======
+def found(name: str, folder: Path, *, factory: bool) -> Any:
+>>>>>>> qua
     """Import the application that was named; say in words what is wrong with the name."""
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
@@ -114,18 +122,18 @@ def find(name: str, folder: Path, *, factory: bool) -> Any:
         )
     sys.path.insert(0, str(folder.resolve()))
     try:
-        found: Any = import_module(module)
+        place: Any = import_module(module)
     except ModuleNotFoundError as error:
         if error.name and (error.name == module or module.startswith(f"{error.name}.")):
             cure = f"Run this in the folder that holds {module.split('.')[0]}, or give it with --app-dir."
             fail(f"There is no module {error.name!r} here.", f"Looked in {folder.resolve()}.", cure, code=3)
         raise
     for part in attribute.split("."):
-        if not hasattr(found, part):
-            names = [n for n, v in vars(found).items() if callable(v) and not n.startswith("_")][:8]
+        if not hasattr(place, part):
+            names = [name for name in dir(place) if callable(getattr(place, name)) and name[0] != "_"][:8]
             fail(f"{module} has no {part!r}.", f"It has: {', '.join(names) or 'nothing to call'}.", code=3)
-        found = getattr(found, part)
-    application = found() if factory else found
+        place = getattr(place, part)
+    application = place() if factory else place
     _must_be_asgi(application, name)
     return application
 

@@ -310,7 +310,9 @@ class Guard:
 
     def _check_site(self, visit: Visit) -> None:
         """Refuse what another site's page sends with a cookie; programs and looks are not meant."""
-        by_cookie = visit.credential is not None and visit.credential.how == "cookie" and visit.caller is not None
+        by_cookie = (
+            visit.credential is not None and visit.credential.how == "cookie" and visit.caller is not None
+        )
         if by_cookie and visit.method not in SAFE and not self._from_us(visit):
             raise CrossSite
 
@@ -322,7 +324,7 @@ class Guard:
         return bool(token and session_id and self._house.sessions.check_csrf(session_id, token))
 
     def _inner(self, visit: Visit) -> dict[str, Any]:
-        """Make the scope that is seen behind the gate: honest headers, no credentials, the client's address."""
+        """Make the scope seen behind the gate: honest headers, no credentials, the client's address."""
         scope, credential = visit.scope, visit.credential
         inner: dict[str, Any] = dict(scope)
         if visit.origin.ip and scope.get("client"):
