@@ -37,7 +37,14 @@ from bartizan.foundation.crypto import CryptoSettings, Keyring, SigningKeys
 from bartizan.foundation.database import Database, DatabaseSettings
 from bartizan.foundation.errors import BartizanError, Unavailable
 from bartizan.foundation.http import HttpSettings, Outbound
-from bartizan.foundation.settings import BaseSettings, GuardSettings, Problem, check_production, load, secret_keys
+from bartizan.foundation.settings import (
+    BaseSettings,
+    GuardSettings,
+    Problem,
+    check_production,
+    load,
+    secret_keys,
+)
 from bartizan.foundation.telemetry import Metrics, TelemetrySettings, set_up_logs
 
 VERSION = version("bartizan")

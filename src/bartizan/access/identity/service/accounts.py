@@ -156,8 +156,12 @@ class Accounts(Room):
 
     async def find_by_email(self, email: str) -> User | None:
         """Find who has an address, or nobody. For code: no permission is asked."""
+        try:
+            address = normal_email(email)
+        except ValueError:
+            return None
         async with self._database.reading() as session:
-            row = await UserStore(session).by_email(normal_email(email))
+            row = await UserStore(session).by_email(address)
             return self._record(row) if row else None
 
     async def by_email(self, email: str) -> User | None:
