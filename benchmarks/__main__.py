@@ -11,10 +11,14 @@ def main() -> int:
     results = {}
     for name in names:
         print(f"== {name}", flush=True)
-        results[name] = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *sys.argv[1:]], check=False).returncode
+        results[name] = subprocess.run(
+            [sys.executable, "-m", f"benchmarks.{name}", *sys.argv[1:]], check=False
+        ).returncode
         print(flush=True)
     below = [name for name, code in results.items() if code]
-    print(f"{len(results) - len(below)} within their floors" + (f", below: {', '.join(below)}" if below else ""))
+    print(
+        f"{len(results) - len(below)} within their floors" + (f", below: {', '.join(below)}" if below else "")
+    )
     return 1 if below else 0
 
 

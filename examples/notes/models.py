@@ -46,8 +46,8 @@ class Notebook:
     def remove(self, org_id: str, note_id: int) -> bool:
         """Throw a note away; false if this organization has no such note."""
         with Session(self._engine) as session, session.begin():
-            gone = session.execute(delete(Note).where(Note.org_id == org_id, Note.id == note_id))
-            return bool(gone.rowcount)
+            mine = delete(Note).where(Note.org_id == org_id, Note.id == note_id)
+            return session.scalar(mine.returning(Note.id)) is not None
 
     def forget(self, org_id: str) -> None:
         """Throw away everything of an organization that was deleted."""

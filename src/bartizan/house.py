@@ -20,8 +20,7 @@ from bartizan.access.sessions import Sessions, SessionsSettings
 from bartizan.access.sessions.capability import capability as sessions
 from bartizan.backbone.audit import Audit, AuditSettings
 from bartizan.backbone.audit.capability import capability as audit
-from bartizan.backbone.email import Email, EmailSettings
-from bartizan.backbone.email.backends import provider
+from bartizan.backbone.email import Email, EmailSettings, provider
 from bartizan.backbone.email.capability import capability as email
 from bartizan.backbone.events import Envelope, Events
 from bartizan.backbone.events.capability import capability as events
@@ -37,7 +36,14 @@ from bartizan.foundation.crypto import CryptoSettings, Keyring, SigningKeys
 from bartizan.foundation.database import Database, DatabaseSettings
 from bartizan.foundation.errors import BartizanError, Unavailable
 from bartizan.foundation.http import HttpSettings, Outbound
-from bartizan.foundation.settings import BaseSettings, GuardSettings, Problem, check_production, load, secret_keys
+from bartizan.foundation.settings import (
+    BaseSettings,
+    GuardSettings,
+    Problem,
+    check_production,
+    load,
+    secret_keys,
+)
 from bartizan.foundation.telemetry import Metrics, TelemetrySettings, set_up_logs
 
 VERSION = version("bartizan")
@@ -47,8 +53,21 @@ APP = (
     Permission("app:write", "Change things in the application"),
 )
 # After any of these, somebody may do more or less than before: remembered callers are asked about anew.
-ACCESS_CHANGES = ("session.*", "sessions.*", "user.*", "member.*", "team.*", "team_member.*", "role.*", "grant.*",
-                  "api_key.*", "organization.*", "impersonation.*", "password.*", "refresh.*")
+ACCESS_CHANGES = (
+    "session.*",
+    "sessions.*",
+    "user.*",
+    "member.*",
+    "team.*",
+    "team_member.*",
+    "role.*",
+    "grant.*",
+    "api_key.*",
+    "organization.*",
+    "impersonation.*",
+    "password.*",
+    "refresh.*",
+)
 _MAINTENANCE = "platform.maintenance"
 _STAND_IN = "usr_00000000000000000000000000"
 
@@ -61,7 +80,9 @@ class Settings(BaseSettings):
         default=("127.0.0.0/8", "::1/128"), description="Addresses or ranges that may read /metrics."
     )
     guard: GuardSettings = Field(default=GuardSettings(), description="The gate in front of every request.")
-    database_options: DatabaseSettings = Field(default=DatabaseSettings(), description="The database connection.")
+    database_options: DatabaseSettings = Field(
+        default=DatabaseSettings(), description="The database connection."
+    )
     crypto: CryptoSettings = Field(default=CryptoSettings(), description="Signing keys and tokens.")
     http: HttpSettings = Field(default=HttpSettings(), description="Calls to other servers.")
     telemetry: TelemetrySettings = Field(default=TelemetrySettings(), description="Logs, metrics, traces.")
@@ -90,7 +111,9 @@ class Settings(BaseSettings):
         found = list(super().unsafe())
         if not self.secure_cookies:
             cure = "Give the https:// address that people use."
-            found.append(Problem("base_url", "It has no TLS, so session cookies could be read on the way.", cure))
+            found.append(
+                Problem("base_url", "It has no TLS, so session cookies could be read on the way.", cure)
+            )
         return found
 
 
@@ -101,11 +124,14 @@ class Maintenance(Unavailable):
 class Bartizan:
     """The enterprise layer, ready to use: ``await bz.api_keys.issue(...)``.
 
-    ``settings`` are given, or read from the environment, ``.env`` and ``bartizan.toml`` in the current folder;
-    a mapping overrides single ones. Raises ``InvalidSettings``, which names each wrong setting and its cure.
+    ``settings`` are given, or read from the environment, ``.env`` and ``bartizan.toml`` in the current
+    folder; a mapping overrides single ones. Raises ``InvalidSettings``, which names each wrong setting and
+    its cure.
     """
 
-    def __init__(self, settings: Settings | Mapping[str, Any] | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, settings: Settings | Mapping[str, Any] | None = None, *, clock: Clock | None = None
+    ) -> None:
         """Build every room; nothing is opened yet."""
         if not isinstance(settings, Settings):
             settings = load(Settings, overrides=settings or {}).settings
@@ -114,7 +140,9 @@ class Bartizan:
         self.clock = clock = clock or Clock()
         self.metrics = Metrics()
         self.keyring = keyring = Keyring(secret_keys(given))
-        self.database = database = Database(given.database, given.database_options, production=given.production)
+        self.database = database = Database(
+            given.database, given.database_options, production=given.production
+        )
         self.signing_keys = SigningKeys(
             database, keyring, clock=clock, issuer=given.pages, audience=given.pages, settings=given.crypto
         )
@@ -199,7 +227,7 @@ class Bartizan:
         self.preferences.declare(
             Preference(
                 key=_MAINTENANCE,
-                type=Annotated[str, Field(max_length=300)] | None,
+                type=Annotated[str | None, Field(max_length=300)],
                 default=None,
                 description="While set, only operators reach the app; everyone else is told this.",
                 levels=frozenset({"global"}),

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.journeys.apps import answering, free_port
+from tests.harness.processes import answering, free_port
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
@@ -34,7 +34,7 @@ async def served(tmp_path: Path, database_url: str) -> AsyncGenerator[tuple[str,
     bartizan = [sys.executable, "-m", "bartizan"]
     demo = subprocess.run(
         [*bartizan, "demo", "--json"], env=environ, capture_output=True, text=True, check=True
-    )  # noqa: ASYNC221
+    )
     owner = next(person for person in json.loads(demo.stdout)["people"] if person["role"] == "owner")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -42,7 +42,7 @@ async def served(tmp_path: Path, database_url: str) -> AsyncGenerator[tuple[str,
     with log.open("wb") as out:
         server = subprocess.Popen(
             [*bartizan, "serve", "--port", str(port)], env=environ, stdout=out, stderr=out
-        )  # noqa: ASYNC220
+        )
         try:
             await answering(f"{url}/health/ready", server, log)
             async with httpx.AsyncClient(base_url=url) as http:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .context import Permission
@@ -34,7 +35,7 @@ class Event:
 
     def __init_subclass__(cls) -> None:
         """Derive the event's name from the class."""
-        if "name" in cls.__dict__.get("__annotations__", {}):
+        if "name" in get_annotations(cls):
             message = f"{cls.__name__}: no field can be called `name`, which is the event's own."
             raise TypeError(message)
         words = _WORD.findall(cls.__name__)

@@ -9,6 +9,8 @@ from typing import Literal
 from .errors import Forbidden, Unauthenticated
 
 CallerKind = Literal["user", "key", "system"]
+TRAIT = r"^[a-z][a-z0-9_]*$"
+"""How the traits of people are written, such as ``hipaa_compliant``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Origin:
     user_agent: str | None = None
     method: str | None = None
     path: str | None = None
-    recorded: list[str] = field(default_factory=list)
+    recorded: list[str] = field(default_factory=list[str])
     """Names of the audit actions written for this request, so that it is never written twice."""
 
 

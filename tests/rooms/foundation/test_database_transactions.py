@@ -10,7 +10,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from bartizan.foundation.database import Database, Table
-from bartizan.foundation.database.errors import BadDatabaseUrl, NoTransaction, TransactionDoomed
+from bartizan.foundation.database.errors import (
+    BadDatabaseUrl,
+    DatabaseReadOnly,
+    NoTransaction,
+    TransactionDoomed,
+)
 
 
 class Own(Table):
@@ -60,8 +65,9 @@ async def test_the_outermost_block_commits(bank: Database) -> None:
     assert await coins(bank) == [1]
 
 
+@pytest.mark.feature("X-13")
 async def test_an_error_undoes_everything(bank: Database) -> None:
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012
         async with bank.transaction() as session:
             session.add(Coin(id=1))
             await session.flush()
@@ -78,7 +84,7 @@ async def test_an_error_that_crosses_an_inner_block_dooms_the_outer_one(bank: Da
             bank.after_commit(lambda: ran.append("after"))
             try:
                 async with bank.transaction():
-                    raise KeyError
+                    raise KeyError  # noqa: TRY301
             except KeyError:
                 pass
     assert await coins(bank) == []
@@ -94,7 +100,7 @@ async def test_an_error_inside_a_savepoint_undoes_that_alone(bank: Database) -> 
                 session.add(Coin(id=2))
                 bank.after_commit(lambda: ran.append("lost"))
                 async with bank.transaction():
-                    raise KeyError
+                    raise KeyError  # noqa: TRY301
         except KeyError:
             pass
         async with bank.savepoint():
@@ -112,7 +118,7 @@ async def test_an_error_caught_inside_a_savepoint_still_undoes_it(bank: Database
                 session.add(Coin(id=2))
                 try:
                     async with bank.transaction():
-                        raise KeyError
+                        raise KeyError  # noqa: TRY301
                 except KeyError:
                     pass
     assert await coins(bank) == [1]
@@ -129,8 +135,13 @@ async def test_a_statement_that_fails_in_a_savepoint_leaves_the_rest_usable(bank
     assert await coins(bank) == [1, 2]
 
 
+@pytest.mark.feature("X-13", "AUD-12")
 async def test_hooks_before_the_commit_run_inside_and_may_add_hooks(bank: Database) -> None:
     order: list[str] = []
+
+    def first() -> None:
+        order.append("first")
+        bank.before_commit(last)
 
     async def last() -> None:
         async with bank.transaction() as session:
@@ -138,7 +149,7 @@ async def test_hooks_before_the_commit_run_inside_and_may_add_hooks(bank: Databa
         order.append("last")
 
     async with bank.transaction() as session:
-        bank.before_commit(lambda: (order.append("first"), bank.before_commit(last))[1])
+        bank.before_commit(first)
         bank.after_commit(lambda: order.append("after"))
         session.add(Coin(id=1))
         order.append("body")
@@ -146,14 +157,16 @@ async def test_hooks_before_the_commit_run_inside_and_may_add_hooks(bank: Databa
     assert await coins(bank) == [1, 2]
 
 
+@pytest.mark.feature("X-13", "AUD-12")
 async def test_a_hook_before_the_commit_that_fails_undoes_everything(bank: Database) -> None:
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012
         async with bank.transaction() as session:
             session.add(Coin(id=1))
             bank.before_commit(lambda: 1 // 0)  # type: ignore[arg-type,return-value]
     assert await coins(bank) == []
 
 
+@pytest.mark.feature("X-13")
 async def test_hooks_after_the_commit_see_it_durable_and_their_errors_are_logged(
     bank: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -186,7 +199,7 @@ async def test_a_child_task_has_a_transaction_of_its_own(bank: Database) -> None
         async with bank.transaction() as session:
             session.add(Coin(id=2))
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012
         async with bank.transaction() as session:
             session.add(Coin(id=1))
             task = asyncio.create_task(child())
@@ -206,8 +219,9 @@ async def test_a_plain_function_that_fails_harms_no_neighbour(bank: Database) ->
     assert await coins(bank) == list(range(10))
 
 
+@pytest.mark.feature("X-13")
 async def test_a_plain_function_joins_the_open_transaction(bank: Database) -> None:
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012
         async with bank.transaction():
             await bank.write(add(1))
             1 / 0  # noqa: B018
@@ -225,7 +239,7 @@ async def test_a_plain_function_sees_its_own_callers_context(bank: Database) -> 
         current_name.set(name)
         return await bank.write(who)
 
-    assert await asyncio.gather(ask("ann"), ask("bob"), ask("eve")) == ["ann", "bob", "eve"]
+    assert [*await asyncio.gather(ask("ann"), ask("bob"), ask("eve"))] == ["ann", "bob", "eve"]
 
 
 async def test_a_cancelled_transaction_leaves_nothing_and_loses_no_turn(bank: Database) -> None:
@@ -251,6 +265,14 @@ async def test_a_cancelled_transaction_leaves_nothing_and_loses_no_turn(bank: Da
             await task
     await bank.write(add(4))
     assert await coins(bank) == [2, 4]
+
+
+async def test_a_reading_block_cannot_write(bank: Database) -> None:
+    async with bank.reading() as session:
+        session.add(Coin(id=1))
+        with pytest.raises(DatabaseReadOnly):
+            await session.flush()
+    assert await coins(bank) == []
 
 
 async def test_a_database_names_itself_without_credentials() -> None:

@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from bartizan.foundation.context import TRAIT
 from bartizan.foundation.settings import Section
 
 Domain = Annotated[str, Field(min_length=3, max_length=253, pattern=r"^[a-z0-9.-]+$")]
-Trait = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60, examples=["hipaa_compliant"])]
+Trait = Annotated[str, Field(pattern=TRAIT, max_length=60)]
 
 
 class TraitRule(Section):

@@ -9,11 +9,13 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from .settings import Trait
+from bartizan.foundation.context import TRAIT
 
 LONGEST_PASSWORD = 128
 _ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f<>\"(),:;\\]{1,64}@[^@\s\x00-\x1f\x7f<>\"(),:;\\]+\.[^@\s.]{2,}")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,38}[a-z0-9])?")
+
+Trait = Annotated[str, Field(pattern=TRAIT, max_length=60, examples=["hipaa_compliant"])]
 
 
 def normal_email(text: str) -> str:

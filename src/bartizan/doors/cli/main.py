@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-
 # name: (module, attribute, what it does)
 COMMANDS = {
     "serve": ("serving", "serve", "Serve the control plane and the pages alone."),

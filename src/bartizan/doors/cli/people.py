@@ -16,7 +16,9 @@ def owner() -> None:
 
 
 @owner.command()
-@click.option("--minutes", default=30, show_default=True, type=click.IntRange(1, 1440), help="How long it works.")
+@click.option(
+    "--minutes", default=30, show_default=True, type=click.IntRange(1, 1440), help="How long it works."
+)
 @asking
 async def link(minutes: int) -> None:
     """Print a link that works once: whoever opens it becomes an owner and operator.

@@ -1,8 +1,10 @@
 """Any ASGI application, and Bartizan alone."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bartizan.doors.console import Console
@@ -15,14 +17,31 @@ _API = ("/api/v1/", "/openapi.json", "/docs", "/redoc")
 
 
 class Platform:
-    """Everything of ours below the mount path: one dispatcher on the first segment."""
+    """Everything of ours below the mount path: one dispatcher on the first segment.
+
+    The API is built when the server starts, or at its first request: a hundred routes take longer to make than
+    all the rest of an attached app, and commands and tests of single rooms never need them.
+    """
 
     def __init__(self, house: Bartizan) -> None:
         """Serve the pages, the API and the health of ``house``."""
-        self.plane = control_plane(house)
-        self._api: ASGIApp = Bodies(self.plane)
+        self._house = house
         self._health: ASGIApp = Health(house).app
         self._console: ASGIApp = Console(house)
+
+    @cached_property
+    def plane(self) -> FastAPI:
+        """The control plane itself."""
+        return control_plane(self._house)
+
+    @cached_property
+    def _api(self) -> ASGIApp:
+        return Bodies(self.plane)
+
+    def warm(self) -> None:
+        """Build the API and its document now, so that no request waits for it."""
+        self.plane.openapi()
+        _ = self._api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; ``root_path`` says where the mount ends."""
@@ -43,7 +62,8 @@ class Wrapped(Guard):
 
     def __init__(self, app: ASGIApp, house: Bartizan) -> None:
         """Stand in front of ``app``."""
-        super().__init__(app, Platform(house), house)
+        platform = Platform(house)
+        super().__init__(app, platform, house, warm=platform.warm)
         self.bz = house
 
 

@@ -16,8 +16,8 @@ _HOME = "bartizan"
 def attach(app: Starlette, settings: Settings | Mapping[str, Any] | None = None) -> Bartizan:
     """Add the enterprise layer to a FastAPI or Starlette application and give its house.
 
-    The gate stands outside of every middleware, whichever is added first. Attaching twice gives the same house.
-    An application that has already served a request cannot be attached to any more: ``RuntimeError``.
+    The gate stands outside of every middleware, whichever is added first. Attaching twice gives the same
+    house. An application that has already served a request cannot be attached to any more: ``RuntimeError``.
     """
     known = getattr(app.state, _HOME, None)
     if isinstance(known, Bartizan):

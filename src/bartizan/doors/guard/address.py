@@ -49,4 +49,3 @@ class Proxies:
                     told = value.decode().lower()
                     return {"http": "ws", "https": "wss"}[told] if scheme in {"ws", "wss"} else told
         return scheme
-

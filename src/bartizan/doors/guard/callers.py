@@ -79,8 +79,8 @@ class Callers:
             if scheme.lower() == "bearer":
                 token = token.strip()
                 return Credential("key" if self._api_keys.is_key(token) else "bearer", token)
-        if token := read_cookie(headers, self._cookie):
-            return Credential("cookie", token)
+        if cookie := read_cookie(headers, self._cookie):
+            return Credential("cookie", cookie)
         return None
 
     async def caller(self, credential: Credential, headers: Iterable[Header]) -> Caller:
@@ -92,9 +92,9 @@ class Callers:
         digest = hashlib.sha256(asked.encode("utf-8", "surrogateescape")).digest()
         now = self._clock.monotonic()
         if known := self._known.get(digest):
-            until, caller = known
+            until, remembered = known
             if now < until:
-                return caller
+                return remembered
             del self._known[digest]
         age = self._age
         caller = await self._ask(credential, org_id, team_id)

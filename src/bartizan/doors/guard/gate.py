@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -40,8 +40,10 @@ class Guard:
     path, ``app`` everywhere else.
     """
 
-    def __init__(self, app: ASGIApp, platform: ASGIApp, house: Bartizan) -> None:
-        """Stand in front of ``app``."""
+    def __init__(
+        self, app: ASGIApp, platform: ASGIApp, house: Bartizan, *, warm: Callable[[], None] | None = None
+    ) -> None:
+        """Stand in front of ``app``; ``warm`` is called in a thread while the server starts."""
         settings = house.settings.guard
         self._app = app
         self._platform = platform
@@ -62,7 +64,7 @@ class Guard:
             cookie=self._cookie,
         )
         house.on_access_changed(self._callers.forget)
-        self._lifespan = Lifespan(app, house)
+        self._lifespan = Lifespan(app, house, warm)
         self._tracing = Tracing()
         self._log = logger(__name__)
 
@@ -308,7 +310,9 @@ class Guard:
 
     def _check_site(self, visit: Visit) -> None:
         """Refuse what another site's page sends with a cookie; programs and looks are not meant."""
-        by_cookie = visit.credential is not None and visit.credential.how == "cookie" and visit.caller is not None
+        by_cookie = (
+            visit.credential is not None and visit.credential.how == "cookie" and visit.caller is not None
+        )
         if by_cookie and visit.method not in SAFE and not self._from_us(visit):
             raise CrossSite
 
@@ -320,7 +324,7 @@ class Guard:
         return bool(token and session_id and self._house.sessions.check_csrf(session_id, token))
 
     def _inner(self, visit: Visit) -> dict[str, Any]:
-        """Make the scope that is seen behind the gate: honest headers, no credentials, the client's address."""
+        """Make the scope seen behind the gate: honest headers, no credentials, the client's address."""
         scope, credential = visit.scope, visit.credential
         inner: dict[str, Any] = dict(scope)
         if visit.origin.ip and scope.get("client"):

@@ -1,8 +1,7 @@
 """Starting and stopping: the house first, then the app behind the gate."""
 
 import asyncio
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,14 +17,16 @@ class NotStarted(Unavailable):
 class Lifespan:
     """Owns the lifespan protocol and passes it on (ASGI lifespan 2.0).
 
-    The house starts before the app and stops after it. An app that does not speak the protocol (Django, WSGI
-    bridges) is left alone. A house that cannot start ends the server: nothing is ever served without the gate.
+    The house starts before the app and stops after it. An app that does not speak the protocol (Django,
+    WSGI bridges) is left alone. A house that cannot start ends the server: nothing is ever served without
+    the gate.
     """
 
-    def __init__(self, app: ASGIApp, house: Bartizan) -> None:
+    def __init__(self, app: ASGIApp, house: Bartizan, warm: Callable[[], None] | None = None) -> None:
         """Bind the life of ``house`` to that of ``app``."""
         self._app = app
         self._house = house
+        self._warm = warm
         self._starting = asyncio.Lock()
         self._log = logger(__name__)
 
@@ -47,7 +48,9 @@ class Lifespan:
         await receive()
         try:
             await self._house.start()
-        except Exception as error:
+            if self._warm is not None:
+                await asyncio.to_thread(self._warm)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the server has to hear of it
             self._log.exception("start.failed")
             await send({"type": "lifespan.startup.failed", "message": f"Bartizan could not start: {error}"})
             return
@@ -73,7 +76,7 @@ class _Behind:
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
         self._app = app
         self._scope = scope
-        self._told: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        self._told: asyncio.Queue[Message] = asyncio.Queue()
         self._heard: asyncio.Queue[Message] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 

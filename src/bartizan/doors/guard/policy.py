@@ -11,7 +11,8 @@ class Policy:
     """Default deny: every path needs a caller, and every method but the safe ones may change things.
 
     Paths are matched as the server decoded them, because that is what the app routes by. A path with a dot
-    segment, a backslash, a doubled slash or a control character is never public: an app may read it otherwise than we do.
+    segment, a backslash, a doubled slash or a control character is never public: an app may read it otherwise
+    than we do.
     """
 
     def __init__(self, public: Sequence[str] = (), reads: Sequence[str] = ()) -> None:

@@ -44,7 +44,7 @@ async def guarded(
         await send(message)
 
     async def watching() -> None:
-        while await alive():
+        while await alive():  # noqa: ASYNC110 - another replica may end the session, which sets no event here
             await asyncio.sleep(_EVERY)
         if not closed:
             with suppress(RuntimeError, OSError):

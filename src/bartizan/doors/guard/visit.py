@@ -1,8 +1,8 @@
 """One request on its way through the gate."""
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -50,7 +50,10 @@ class Visit:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = dressed(
-                list(message.get("headers", ())), request_id=self.origin.request_id, ours=self.ours, tls=self.tls
+                list(message.get("headers", ())),
+                request_id=self.origin.request_id,
+                ours=self.ours,
+                tls=self.tls,
             )
         await self._send(message)
 
@@ -64,10 +67,11 @@ class Visit:
 
     @property
     def route(self) -> str:
-        """The template of the route that answered, such as ``/api/notes/{note_id}``; never the path itself."""
+        """The template of the route that answered, as ``/api/notes/{note_id}``; never the path itself."""
         scope = self.inner
         fastapi = scope.get("fastapi")
-        context = fastapi.get("effective_route_context") if isinstance(fastapi, dict) else None
+        known = cast("Mapping[str, Any]", fastapi if isinstance(fastapi, Mapping) else {})
+        context = known.get("effective_route_context")
         template = getattr(context, "path_format", None) or getattr(scope.get("route"), "path", None)
         if isinstance(template, str):
             return template

@@ -11,7 +11,9 @@ class Ranges:
 
     def __init__(self, texts: Sequence[str]) -> None:
         """Read the list; ``ValueError`` names an entry that is neither."""
-        self._networks: tuple[IPv4Network | IPv6Network, ...] = tuple(ip_network(t, strict=False) for t in texts)
+        self._networks: tuple[IPv4Network | IPv6Network, ...] = tuple(
+            ip_network(t, strict=False) for t in texts
+        )
 
     def hold(self, host: str | None) -> bool:
         """Tell whether an address is in one of the ranges."""

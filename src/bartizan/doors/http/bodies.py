@@ -18,7 +18,7 @@ class BodyTooDeep(Invalid):
     """The JSON of the body is nested deeper than 32 levels."""
 
 
-class TooLarge(Exception):  # noqa: N818 - it never leaves the doors
+class TooLarge(Exception):
     """The body grew past its limit while it was being read."""
 
 

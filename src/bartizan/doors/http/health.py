@@ -49,7 +49,9 @@ class Health:
         peer = request.client.host if request.client else None
         caller = current.anyone
         if not self._scrapers.hold(peer) and not (caller and caller.operator):
-            return refusal(OperatorsOnly("Metrics are for operators, and for the addresses that a setting names."))
+            return refusal(
+                OperatorsOnly("Metrics are for operators, and for the addresses that a setting names.")
+            )
         body, kind = self._house.metrics.exposition(request.headers.get("accept", ""))
         return Response(body, media_type=kind)
 

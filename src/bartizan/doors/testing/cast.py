@@ -79,13 +79,17 @@ class Cast:
             return (await self._bz.identity.create(new, verified=True)).id
 
 
-def program(app: ASGIApp, person: Person, *, address: str = "203.0.113.9", **headers: str) -> httpx.AsyncClient:
+def program(
+    app: ASGIApp, person: Person, *, address: str = "203.0.113.9", **headers: str
+) -> httpx.AsyncClient:
     """Make a client that calls ``app`` as a program of that person does: with a bearer token."""
     headers = {"authorization": f"Bearer {person.access_token}", **headers}
     return _client(app, address, headers)
 
 
-def browser(app: ASGIApp, person: Person, *, address: str = "203.0.113.9", **headers: str) -> httpx.AsyncClient:
+def browser(
+    app: ASGIApp, person: Person, *, address: str = "203.0.113.9", **headers: str
+) -> httpx.AsyncClient:
     """Make a client that calls ``app`` as that person's browser does: with the session cookie."""
     client = _client(app, address, headers)
     client.cookies.set(session_cookie(secure=False), person.token)

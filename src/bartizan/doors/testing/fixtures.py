@@ -12,7 +12,6 @@ from bartizan.house import Bartizan
 from .cast import Cast
 
 
-
 @pytest.fixture
 def bartizan_settings(tmp_path: Path) -> dict[str, Any]:
     """Settings of a throw-away installation: SQLite in the test's own folder, e-mail into files."""

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from datetime import datetime
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from bartizan.foundation.database import insert_into
 
 from .tables import SigningKeyRow
 from .types import SigningKey
@@ -28,9 +28,8 @@ class SigningKeyStore:
 
     async def add(self, key: SigningKey) -> None:
         """Add a key, unless another replica has just added one of the same generation."""
-        on_postgresql = self._session.get_bind().dialect.name == "postgresql"
-        insert = postgresql_insert(SigningKeyRow) if on_postgresql else sqlite_insert(SigningKeyRow)
-        await self._session.execute(insert.values(**asdict(key)).on_conflict_do_nothing())
+        insert = insert_into(self._session, SigningKeyRow).values(**asdict(key))
+        await self._session.execute(insert.on_conflict_do_nothing())
 
     async def end(self, before: int, at: datetime) -> None:
         """Let every key older than generation ``before`` verify only until ``at``."""

@@ -6,21 +6,23 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, MetaData, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import Connection, MetaData, event, text
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from .errors import BadDatabaseUrl
-from .postgres import Postgres
+from .errors import BadDatabaseUrl, DatabaseUnreachable, fault_of
 from .settings import DatabaseSettings
 from .sqlite import Sqlite
 from .tables import WALL, Table, WalledSession
 from .tenancy.rls import check, raise_walls
 from .tenancy.scope import across
 from .transactions import Hook, Transactions, faults
+
+if TYPE_CHECKING:
+    from .postgres import Postgres
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -44,14 +46,19 @@ class Database:
         self.settings = settings or DatabaseSettings()
         self._production = production
         parsed = _parse(url or self.settings.url.get_secret_value())
-        self._place: Sqlite | Postgres
+        self._place: "Sqlite | Postgres"
         if parsed.get_backend_name() == "sqlite":
             self._place = Sqlite(parsed, self.settings)
         else:
-            self._place = Postgres(parsed, self.settings)
+            # asyncpg and its dialect are loaded only where they are used: they cost a fifth of a start.
+            self._place = importlib.import_module("bartizan.foundation.database.postgres").Postgres(
+                parsed, self.settings
+            )
         self.kind = parsed.get_backend_name()
         self._transactions = Transactions(self._place.begin, self._session)
         WALL.guard(*self._place.engines)
+        for engine in self._place.engines:
+            event.listen(engine.sync_engine, "handle_error", _translate)
 
     @property
     def engine(self) -> AsyncEngine:
@@ -183,6 +190,7 @@ class Database:
                 return None
             return check(connection, WALL.tables(Table.metadata), allow_superuser=allowed)
 
+        WALL.warm()
         if warning := await self._look(look):
             _log.warning(warning)
 
@@ -202,6 +210,17 @@ class Database:
 
     def _session(self, bind: Any) -> AsyncSession:
         return AsyncSession(bind, expire_on_commit=False, sync_session_class=WalledSession)
+
+
+def _translate(context: ExceptionContext) -> None:
+    """Say it in our words when a statement failed because of the database, not of itself."""
+    if context.is_pre_ping:
+        return  # the pool replaces the connection and nobody notices
+    fault = fault_of(context.original_exception)
+    if fault is None and context.is_disconnect:
+        fault = DatabaseUnreachable()
+    if fault is not None:
+        raise fault from context.original_exception
 
 
 def _migrations() -> ModuleType:

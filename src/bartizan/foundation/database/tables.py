@@ -2,10 +2,10 @@
 
 import json
 from datetime import UTC, datetime
+from importlib import import_module
 from typing import Any, ClassVar, Final
 
 from sqlalchemy import DateTime, MetaData, String, Text
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -49,7 +49,9 @@ class Json(TypeDecorator[Any]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Use the database's own JSON where it has a binary one."""
-        return dialect.type_descriptor(JSONB() if dialect.name == "postgresql" else Text())
+        if dialect.name != "postgresql":
+            return dialect.type_descriptor(Text())
+        return dialect.type_descriptor(import_module("sqlalchemy.dialects.postgresql").JSONB())
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
         """Write as text on SQLite; asyncpg's JSONB codec does it on PostgreSQL."""

@@ -1,6 +1,7 @@
 """Everything an operator can turn: typed, documented, and traceable to where it was set."""
 
 from .errors import InvalidSettings, MissingService, NoSecretKey, UnsafeInProduction
+from .guard import GuardSettings
 from .service import (
     banner,
     check_production,
@@ -11,7 +12,6 @@ from .service import (
     secret_keys,
     toggles,
 )
-from .guard import GuardSettings
 from .types import BaseSettings, Environment, Loaded, ModuleSection, Problem, Section, SettingRow, rules
 
 __all__ = [

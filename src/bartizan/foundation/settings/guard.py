@@ -19,7 +19,7 @@ class GuardSettings(Section):
     )
     public_paths: Sequence[str] = Field(
         default=(),
-        description="Paths of the app that need no sign-in: exact (`/ping`) or everything below (`/static/*`).",
+        description="Paths of the app that need no sign-in: exact (`/ping`) or all below one (`/static/*`).",
     )
     read_routes: Sequence[str] = Field(
         default=(),
@@ -28,7 +28,7 @@ class GuardSettings(Section):
     )
     cors_origins: Sequence[str] = Field(
         default=(),
-        description="Origins whose browser pages may call Bartizan's own API, such as `https://app.example.com`.",
+        description="Origins whose pages may call Bartizan's own API, such as `https://app.example.com`.",
     )
     max_body: int = Field(
         default=100 * MIB, ge=1024, description="Largest request body for the app, in bytes; above it, 413."

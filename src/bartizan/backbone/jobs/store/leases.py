@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Connection, Float, Integer, String, Text, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ARRAY, Connection, Float, Integer, String, Text, bindparam, text
 from sqlalchemy.sql.elements import TextClause
 
 from bartizan.backbone.jobs.types import Claimed, Outcome, Turn, Wish
