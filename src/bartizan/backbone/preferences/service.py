@@ -167,7 +167,7 @@ class Preferences:
             return cached.values
         async with self._database.reading() as session:
             values = await PreferenceStore(session, spot.org_id).values(self._database, spot.owner_id)
-        if self._changing.get(spot, -1.0) <= now:
+        if not self._database.in_transaction and self._changing.get(spot, -1.0) <= now:
             self._cache[spot] = _Cached(values, now + _FRESH)
             while len(self._cache) > _MOST_CACHED:
                 self._cache.popitem(last=False)
