@@ -49,7 +49,7 @@ def without_the_first(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     """Let the ORM believe that all organizations were asked for; the connection is told the truth."""
     with monkeypatch.context() as patch:
         patch.setattr(WALL, "_org", lambda: EVERY)
-        patch.setattr(WALL._guard, "_org", lambda: EVERY)
+        patch.setattr(WALL._guard, "_scope", lambda: EVERY)
         yield
 
 
