@@ -145,7 +145,7 @@ class Guard:
             except Unauthenticated as error:
                 if visit.credential.how != "cookie":
                     raise
-                if not public:
+                if not public and visit.caller is None:
                     await self._turn_away(visit, error, stale=True)
                     return False
         if not visit.ours or visit.path.startswith(f"{self._mount}/api/"):
