@@ -85,30 +85,3 @@ async def guarded(app: str, folder: Path, database: str, **environ: str) -> Asyn
             raise
         finally:
             log.close()
-<<<<<<< HEAD
-=======
-
-
-async def answering(url: str, server: "subprocess.Popen[bytes]", log: Path, seconds: float = 90) -> None:
-    """Wait until the server answers; show its log if it does not."""
-    async with httpx.AsyncClient() as client:
-        for _ in range(int(seconds * 5)):
-            assert server.poll() is None, words(log)
-            try:
-                if (await client.get(url)).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.2)
-    raise AssertionError(words(log))
-
-
-def words(log: Path) -> str:
-    return log.read_text()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
->>>>>>> qua

@@ -9,11 +9,7 @@ from bartizan.foundation.context import TRAIT
 from bartizan.foundation.settings import Section
 
 Domain = Annotated[str, Field(min_length=3, max_length=253, pattern=r"^[a-z0-9.-]+$")]
-<<<<<<< HEAD
-Named = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60)]
-=======
-Trait = Annotated[str, Field(pattern=TRAIT, max_length=60, examples=["hipaa_compliant"])]
->>>>>>> qua
+Trait = Annotated[str, Field(pattern=TRAIT, max_length=60)]
 
 
 class TraitRule(Section):
@@ -23,7 +19,7 @@ class TraitRule(Section):
     department: str | None = Field(
         default=None, max_length=120, description="Department; letter case does not count."
     )
-    traits: list[Named] = Field(min_length=1, max_length=50, description="What those people then are.")
+    traits: list[Trait] = Field(min_length=1, max_length=50, description="What those people then are.")
 
 
 class IdentitySettings(Section):

@@ -9,13 +9,9 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-<<<<<<< HEAD
-=======
 from bartizan.foundation.context import TRAIT
 
->>>>>>> qua
 LONGEST_PASSWORD = 128
-Trait = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=60, examples=["hipaa_compliant"])]
 _ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f<>\"(),:;\\]{1,64}@[^@\s\x00-\x1f\x7f<>\"(),:;\\]+\.[^@\s.]{2,}")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,38}[a-z0-9])?")
 

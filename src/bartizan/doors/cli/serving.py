@@ -61,11 +61,7 @@ def guard(app: str, factory: bool, app_dir: str, host: str, port: int) -> None: 
     Example:
       bartizan guard mlflow.server.fastapi_app:app
     """
-<<<<<<< HEAD
     application = find(app, Path(app_dir), factory=factory)
-=======
-    application = found(app, Path(app_dir), factory=factory)
->>>>>>> qua
     try:
         wrapped = wrap(application, reachable(host, port))
     except BartizanError as error:
@@ -101,7 +97,6 @@ async def worker(app: str | None, factory: bool, app_dir: str, concurrency: int)
         await house.stop()
 
 
-<<<<<<< HEAD
 def house_of(app: Any, name: str) -> Bartizan:
     """Find the house that was attached to an application."""
     found = getattr(app, "bz", None) or getattr(getattr(app, "state", None), "bartizan", None)
@@ -111,9 +106,6 @@ def house_of(app: Any, name: str) -> Bartizan:
 
 
 def find(name: str, folder: Path, *, factory: bool) -> Any:
-=======
-def found(name: str, folder: Path, *, factory: bool) -> Any:
->>>>>>> qua
     """Import the application that was named; say in words what is wrong with the name."""
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
