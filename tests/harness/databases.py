@@ -98,6 +98,9 @@ class PostgreSQL:
 
     def cut(self, name: str) -> None:
         """Break every connection to a database of ours, whatever it is doing."""
+        if self._inside:
+            self._do(self._inside.close())
+            self._inside = None
         self._do(self._operator.execute(LEAVE, name))
 
     def turn_away(self, name: str) -> None:
