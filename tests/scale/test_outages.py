@@ -18,6 +18,7 @@ from tests.harness.books import read
 from tests.harness.databases import PostgreSQL
 
 KEYS = "/_bartizan/api/v1/api-keys"
+AWAY = ("database-unreachable", "database-busy", "audit-unavailable")
 READY = "/_bartizan/health/ready"
 ANNOUNCED = "select count(*) from bz_events where type = 'api_key.issued'"
 AUDITED = "select count(*) from bz_audit_events where action = 'api_key.issued'"
@@ -90,7 +91,12 @@ async def test_a_full_disk_is_said_and_forgotten(app: Wrapped, admin: Person, da
             done.add(f"k{count}")
         refused(answer, "database-full")
         assert (await http.get(KEYS)).status_code == 200, "reading goes on"
-        refused(await http.post("/things", json={}), "database-full")
+        await limit(app, pages)  # whoever met a fault may have opened the file anew
+        for _ in range(400):
+            unrecorded = await http.post("/things", json={})
+            if unrecorded.status_code != 200:
+                break
+        refused(unrecorded, "audit-unavailable", "database-full")
         await whole(database_url, http, done)
         await limit(app, None)
         assert (await make(http, "after")).status_code == 201
@@ -125,19 +131,20 @@ async def test_a_database_that_goes_and_comes_back_needs_no_restart(
         for count in range(1_000):
             answer = await make(http, f"{lane}.{count}")
             if answer.status_code != 201:
-                refused(answer, "database-unreachable", "database-busy")
+                refused(answer, *AWAY)
                 return
             done.add(f"{lane}.{count}")
 
     async with program(app, admin) as http, anyone(app) as anybody:
         assert (await anybody.get(READY)).status_code == 200
         lanes = [asyncio.create_task(busy(http, lane)) for lane in range(6)]
-        await asyncio.sleep(0.4)
+        while len(done) < 6:
+            await asyncio.sleep(0.02)
         await asyncio.to_thread(postgresql.turn_away, name)
         try:
             await asyncio.gather(*lanes)
-            refused(await make(http, "while away"), "database-unreachable")
-            refused(await http.get(KEYS), "database-unreachable")
+            refused(await make(http, "while away"), *AWAY)
+            refused(await http.get(KEYS), *AWAY)
             ready = await anybody.get(READY)
             assert (ready.status_code, ready.json()["checks"]["database"]) == (503, False)
             assert (await anybody.get("/_bartizan/health/live")).status_code == 200
@@ -146,7 +153,6 @@ async def test_a_database_that_goes_and_comes_back_needs_no_restart(
         assert (await make(http, "after")).status_code == 201
         assert (await anybody.get(READY)).status_code == 200
         await whole(database_url, http, {*done, "after"})
-    assert done
 
 
 @pytest.mark.feature("X-13", "CORE-08")
@@ -163,7 +169,7 @@ async def test_a_transaction_whose_connection_is_cut_leaves_nothing(
             if answer.status_code == 201:
                 done.add(f"{lane}.{count}")
             else:
-                refused(answer, "database-unreachable", "database-busy")
+                refused(answer, *AWAY)
 
     async with program(app, admin) as http:
         lanes = [asyncio.create_task(busy(http, lane)) for lane in range(6)]
