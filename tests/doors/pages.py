@@ -22,15 +22,15 @@ from bartizan.backbone.events import Events
 from bartizan.backbone.jobs import Jobs, Worker
 from bartizan.backbone.preferences import Preferences
 from bartizan.doors.console import Console
-from bartizan.foundation.crypto import SigningKeys
 from bartizan.foundation.clock import ManualClock
+from bartizan.foundation.crypto import SigningKeys
 from bartizan.foundation.database import Database
 from bartizan.house import Bartizan
 from tests.harness.keys import keyring
 from tests.harness.mailbox import Mailbox
 
 ORIGIN = "http://app.test"
-PASSWORD = "correct-horse-battery"  # noqa: S105 - of nobody
+PASSWORD = "correct-horse-battery"
 
 
 class Rooms:

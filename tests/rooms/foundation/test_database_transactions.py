@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from contextvars import ContextVar
 
 import pytest
@@ -61,7 +62,7 @@ async def test_the_outermost_block_commits(bank: Database) -> None:
 
 
 async def test_an_error_undoes_everything(bank: Database) -> None:
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012
         async with bank.transaction() as session:
             session.add(Coin(id=1))
             await session.flush()
@@ -76,11 +77,9 @@ async def test_an_error_that_crosses_an_inner_block_dooms_the_outer_one(bank: Da
             session.add(Coin(id=1))
             bank.before_commit(lambda: ran.append("before"))
             bank.after_commit(lambda: ran.append("after"))
-            try:
+            with suppress(KeyError):
                 async with bank.transaction():
                     raise KeyError
-            except KeyError:
-                pass
     assert await coins(bank) == []
     assert ran == []
 
@@ -89,14 +88,12 @@ async def test_an_error_inside_a_savepoint_undoes_that_alone(bank: Database) -> 
     ran: list[str] = []
     async with bank.transaction() as session:
         session.add(Coin(id=1))
-        try:
+        with suppress(KeyError):
             async with bank.savepoint():
                 session.add(Coin(id=2))
                 bank.after_commit(lambda: ran.append("lost"))
                 async with bank.transaction():
                     raise KeyError
-        except KeyError:
-            pass
         async with bank.savepoint():
             session.add(Coin(id=3))
             bank.after_commit(lambda: ran.append("kept"))
@@ -110,11 +107,9 @@ async def test_an_error_caught_inside_a_savepoint_still_undoes_it(bank: Database
         with pytest.raises(TransactionDoomed):  # noqa: PT012
             async with bank.savepoint():
                 session.add(Coin(id=2))
-                try:
+                with suppress(KeyError):
                     async with bank.transaction():
                         raise KeyError
-                except KeyError:
-                    pass
     assert await coins(bank) == [1]
 
 
@@ -137,8 +132,12 @@ async def test_hooks_before_the_commit_run_inside_and_may_add_hooks(bank: Databa
             session.add(Coin(id=2))
         order.append("last")
 
+    def first() -> None:
+        order.append("first")
+        bank.before_commit(last)
+
     async with bank.transaction() as session:
-        bank.before_commit(lambda: (order.append("first"), bank.before_commit(last))[1])
+        bank.before_commit(first)
         bank.after_commit(lambda: order.append("after"))
         session.add(Coin(id=1))
         order.append("body")
@@ -147,7 +146,7 @@ async def test_hooks_before_the_commit_run_inside_and_may_add_hooks(bank: Databa
 
 
 async def test_a_hook_before_the_commit_that_fails_undoes_everything(bank: Database) -> None:
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012
         async with bank.transaction() as session:
             session.add(Coin(id=1))
             bank.before_commit(lambda: 1 // 0)  # type: ignore[arg-type,return-value]
@@ -186,7 +185,7 @@ async def test_a_child_task_has_a_transaction_of_its_own(bank: Database) -> None
         async with bank.transaction() as session:
             session.add(Coin(id=2))
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012
         async with bank.transaction() as session:
             session.add(Coin(id=1))
             task = asyncio.create_task(child())
@@ -207,7 +206,7 @@ async def test_a_plain_function_that_fails_harms_no_neighbour(bank: Database) ->
 
 
 async def test_a_plain_function_joins_the_open_transaction(bank: Database) -> None:
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012
         async with bank.transaction():
             await bank.write(add(1))
             1 / 0  # noqa: B018
@@ -225,7 +224,7 @@ async def test_a_plain_function_sees_its_own_callers_context(bank: Database) -> 
         current_name.set(name)
         return await bank.write(who)
 
-    assert await asyncio.gather(ask("ann"), ask("bob"), ask("eve")) == ["ann", "bob", "eve"]
+    assert list(await asyncio.gather(ask("ann"), ask("bob"), ask("eve"))) == ["ann", "bob", "eve"]
 
 
 async def test_a_cancelled_transaction_leaves_nothing_and_loses_no_turn(bank: Database) -> None:

@@ -126,8 +126,8 @@ class Lockout:
             settings.first_lock << min(row.locks, 20), max(settings.longest_lock, settings.first_lock)
         )
         row.failures, row.since, row.locks = 0, now, row.locks + 1
-        row.locked_until = now + timedelta(seconds=lasts)
-        row.forget_at = max(row.forget_at, self._forget(row.locked_until))
+        row.locked_until = until = now + timedelta(seconds=lasts)
+        row.forget_at = max(row.forget_at, self._forget(until))
         return True
 
     def _forget(self, since: datetime) -> datetime:
