@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.journeys.apps import answering, free_port
+from tests.harness.processes import answering, free_port
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"

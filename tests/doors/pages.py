@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
@@ -25,9 +25,11 @@ from bartizan.doors.console import Console
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.crypto import SigningKeys
 from bartizan.foundation.database import Database
-from bartizan.house import Bartizan
 from tests.harness.keys import keyring
 from tests.harness.mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from bartizan.house import Bartizan
 
 ORIGIN = "http://app.test"
 PASSWORD = "correct-horse-battery"
@@ -36,7 +38,9 @@ PASSWORD = "correct-horse-battery"
 class Rooms:
     """The part of a house that the pages use."""
 
-    def __init__(self, database: Database, clock: ManualClock, *, mount: str = "", secure: bool = False) -> None:
+    def __init__(
+        self, database: Database, clock: ManualClock, *, mount: str = "", secure: bool = False
+    ) -> None:
         base = (ORIGIN.replace("http:", "https:") if secure else ORIGIN) + mount
         self.settings = SimpleNamespace(mount=mount, secure_cookies=secure)
         self.database, self.clock, self.keyring = database, clock, keyring()
@@ -64,7 +68,7 @@ class Rooms:
             database,
             self.events,
             rbac=self.rbac,
-            people=People(self.identity),
+            people=self.identity,
             post=self.email,
             clock=clock,
             base_url=base,
@@ -93,15 +97,8 @@ class Rooms:
         """Deliver the mail that waits, and give the newest link to a page."""
         await Worker(self.jobs).run_pending()
         found = [match for mail in self.box.mails for match in re.findall(r"https?://\S+", mail.text)]
-        return [link for link in found if f"{path}?token=" in link][-1]
-
-
-class People:
-    """Looks people up in the way that organizations ask for."""
-
-    def __init__(self, identity: Identity) -> None:
-        self._identity = identity
-        self.people, self.by_email = identity.people, identity.find_by_email
+        links: list[str] = [link for link in found if f"{path}?token=" in link]
+        return links[-1]
 
 
 class Document(HTMLParser):
@@ -174,7 +171,7 @@ class Browser:
         return page
 
     async def send(self, page: Page, *, action: str | None = None, **values: str) -> Page:
-        """Fill the form of a page and send it; the first, or the one with that action and those hidden values."""
+        """Fill the form of a page and send it: the first, or the one with that action."""
         parser = page.document
         chosen = action or parser.all("form", method="post")[0]["action"]
         token = parser.all("input", name="csrf")[0]["value"] or ""
@@ -186,7 +183,9 @@ class Browser:
         return await self.post(chosen or page.path, csrf=token, **{**hidden, **values})
 
     async def post(self, path: str, **values: str) -> Page:
-        return self._page(await self.http.post(path, data=values, headers={"origin": str(self.http.base_url)}))
+        return self._page(
+            await self.http.post(path, data=values, headers={"origin": str(self.http.base_url)})
+        )
 
     def _page(self, answer: httpx.Response) -> Page:
         return Page(answer.status_code, answer.headers, answer.text, answer.request.url.path)

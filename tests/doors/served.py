@@ -7,7 +7,7 @@ from typing import Any
 
 import uvicorn
 
-from tests.journeys.apps import free_port
+from tests.harness.processes import free_port
 
 
 @asynccontextmanager

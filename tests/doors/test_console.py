@@ -40,7 +40,11 @@ async def test_one_signs_up_signs_out_and_signs_in_again(rooms: Rooms, browser: 
     answer = await browser.sign_up()
     assert (answer.status, answer.headers["location"]) == (303, "/account")
     account = await browser.get("/account")
-    assert (account.status, f"Signed in as {EMAIL}" in account.text, "Acme" in account.text) == (200, True, True)
+    assert (account.status, f"Signed in as {EMAIL}" in account.text, "Acme" in account.text) == (
+        200,
+        True,
+        True,
+    )
     token = dict(browser.http.cookies)["bartizan"]
     out = await browser.send(account, action="/sign-out")
     assert out.headers["location"] == "/sign-in?told=out"
@@ -57,7 +61,7 @@ async def test_one_signs_up_signs_out_and_signs_in_again(rooms: Rooms, browser: 
 @pytest.mark.feature("ID-16")
 @pytest.mark.parametrize(("secure", "name"), [(False, "bartizan"), (True, "__Host-bartizan")])
 async def test_the_session_cookie_is_out_of_reach(
-    database: Database, clock: ManualClock, secure: bool, name: str
+    database: Database, clock: ManualClock, *, secure: bool, name: str
 ) -> None:
     answer = await Browser(Rooms(database, clock, secure=secure)).sign_up()
     cookie = next(c for c in answer.headers.get_list("set-cookie") if c.startswith(f"{name}="))
@@ -70,7 +74,10 @@ async def test_the_session_cookie_is_out_of_reach(
 async def test_a_wrong_answer_is_the_same_for_everybody(rooms: Rooms, browser: Browser) -> None:
     await browser.sign_up()
     stranger = Browser(rooms, address="198.51.100.7")
-    wrong, unknown = await sign_in(stranger, password="wrong"), await sign_in(stranger, login="nobody@x.example")
+    wrong, unknown = (
+        await sign_in(stranger, password="wrong"),
+        await sign_in(stranger, login="nobody@x.example"),
+    )
     assert wrong.status == unknown.status == 422
     hide = re.compile(r'value="[^"]*"|nonce="[^"]*"')
     assert hide.sub("", wrong.html) == hide.sub("", unknown.html)
@@ -89,7 +96,9 @@ async def test_too_many_attempts_are_told_how_long_to_wait(rooms: Rooms, browser
 
 
 async def test_what_is_missing_is_said_at_the_field_and_above(browser: Browser) -> None:
-    answer = await browser.send(await browser.get("/sign-up"), email="", password="", full_name="Ada", organization="")
+    answer = await browser.send(
+        await browser.get("/sign-up"), email="", password="", full_name="Ada", organization=""
+    )
     fields = answer.document
     assert answer.status == 422
     assert answer.html.index("<title>Error: ") < answer.html.index("<body>")
@@ -144,7 +153,9 @@ async def test_a_forgotten_password_is_set_anew_by_mail(rooms: Rooms, browser: B
 
 
 @pytest.mark.feature("ID-11")
-async def test_an_address_is_confirmed_by_a_button_and_not_by_opening_the_link(rooms: Rooms, browser: Browser) -> None:
+async def test_an_address_is_confirmed_by_a_button_and_not_by_opening_the_link(
+    rooms: Rooms, browser: Browser
+) -> None:
     await browser.sign_up()
     link = httpx.URL(await hidden(rooms, browser, "/verify/again"))
     page = await browser.get(link.raw_path.decode())
@@ -195,7 +206,9 @@ async def test_an_invited_person_joins_with_the_account_they_have(rooms: Rooms, 
     account = await ben.get("/account")
     assert "Acme" in account.text
     assert "Bens" in account.text
-    switched = await ben.send(account, action="/choose", org_id=await org_of(rooms, ben, "Bens"), next="/account")
+    switched = await ben.send(
+        account, action="/choose", org_id=await org_of(rooms, ben, "Bens"), next="/account"
+    )
     assert switched.headers["location"] == "/account"
     choices = await ben.get("/choose")
     assert len(choices.document.all("input", name="org_id")) == 2
@@ -259,7 +272,9 @@ async def test_ones_profile_and_password_change(browser: Browser) -> None:
 
 async def test_a_key_is_shown_once_and_revoked(browser: Browser) -> None:
     await browser.sign_up()
-    nameless = await browser.send(await browser.get("/account"), action="/account/keys", name=" ", scope="read")
+    nameless = await browser.send(
+        await browser.get("/account"), action="/account/keys", name=" ", scope="read"
+    )
     assert (nameless.status, "Give the key a name" in nameless.text) == (422, True)
     made = await browser.send(nameless, action="/account/keys", name="nightly", scope="all")
     [secret] = re.findall(r"btz_live_\w{36}", made.html)
@@ -300,7 +315,9 @@ async def test_an_administrator_changes_roles_and_removes_people(rooms: Rooms, b
 
 async def test_an_invitation_is_withdrawn(rooms: Rooms, browser: Browser) -> None:
     await browser.sign_up()
-    bad = await browser.send(await browser.get("/organization"), action="/organization/invite", email="x", role="viewer")
+    bad = await browser.send(
+        await browser.get("/organization"), action="/organization/invite", email="x", role="viewer"
+    )
     assert (bad.status, bool(bad.document.all("p", id="email-wrong"))) == (422, True)
     await browser.send(bad, action="/organization/invite", email="ben@x.example", role="viewer")
     link = httpx.URL(await rooms.link("/invitation")).raw_path.decode()
@@ -360,3 +377,36 @@ async def test_the_base_path_leads_to_where_one_belongs(browser: Browser) -> Non
     assert (await browser.get("/")).headers["location"] == "/sign-in"
     await browser.sign_up()
     assert (await browser.get("/")).headers["location"] == "/account"
+
+
+async def test_the_first_owner_comes_by_a_link_that_works_once(rooms: Rooms, browser: Browser) -> None:
+    with current.as_system():
+        link = httpx.URL(await rooms.sessions.owner_link())
+    page = await browser.get(link.raw_path.decode())
+    values = {"email": EMAIL, "full_name": "Ada", "organization": "Acme"}
+    weak = await browser.send(page, password="short", **values)
+    assert (weak.status, bool(weak.document.all("p", id="password-wrong"))) == (422, True)
+    made = await browser.send(weak, password=PASSWORD, **values)
+    assert made.headers["location"] == "/account"
+    user = await rooms.identity.find_by_email(EMAIL)
+    assert user is not None
+    assert (user.is_operator, user.email_verified_at) == (True, rooms.clock.now())
+    late = Browser(rooms)
+    again = await late.send(
+        await late.get(link.raw_path.decode()), password=PASSWORD, **values | {"email": "b@x.example"}
+    )
+    assert (again.status, "bartizan owner link" in again.text) == (422, True)
+
+
+@pytest.mark.parametrize("forged", [True, False])
+async def test_an_owners_link_that_is_forged_or_old_is_refused(
+    rooms: Rooms, browser: Browser, clock: ManualClock, *, forged: bool
+) -> None:
+    with current.as_system():
+        link = httpx.URL(await rooms.sessions.owner_link(minutes=30))
+    token = link.params["token"]
+    page = await browser.get(f"/owner?token={token[:-4] + 'AAAA' if forged else token}")
+    clock.advance(0 if forged else 1801)
+    answer = await browser.send(page, email=EMAIL, full_name="", password=PASSWORD, organization="Acme")
+    assert (answer.status, "bartizan owner link" in answer.text) == (422, True)
+    assert await rooms.identity.find_by_email(EMAIL) is None

@@ -42,13 +42,15 @@ CLIPPED = """() => [...document.querySelectorAll('h1, h2, button, .badge, label'
 
 
 @pytest.fixture
-async def served(sqlite_template: Path, tmp_path: Path, clock: ManualClock) -> AsyncGenerator[tuple[Rooms, str]]:
+async def served(
+    sqlite_template: Path, tmp_path: Path, clock: ManualClock
+) -> AsyncGenerator[tuple[Rooms, str]]:
     shutil.copyfile(sqlite_template, tmp_path / "bartizan.db")
     database = Database(f"sqlite:///{tmp_path}/bartizan.db")
     rooms = Rooms(database, clock)
     server = uvicorn.Server(uvicorn.Config(rooms.console(), port=0, log_level="warning", lifespan="off"))
     task = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110 - the server has no event to wait for
         await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     yield rooms, f"http://127.0.0.1:{port}"
@@ -104,7 +106,7 @@ async def sign_up(page: Page, base: str) -> None:
 async def test_one_signs_up_and_in_with_a_browser_and_nothing_complains(
     served: tuple[Rooms, str], chromium: Browser
 ) -> None:
-    rooms, base = served
+    _, base = served
     complaints: list[str] = []
     page = await opened(chromium, complaints)
     await sign_up(page, base)
@@ -124,7 +126,9 @@ async def test_one_signs_up_and_in_with_a_browser_and_nothing_complains(
     await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
 
 
-async def test_an_error_takes_the_focus_and_leads_to_its_field(served: tuple[Rooms, str], chromium: Browser) -> None:
+async def test_an_error_takes_the_focus_and_leads_to_its_field(
+    served: tuple[Rooms, str], chromium: Browser
+) -> None:
     _, base = served
     complaints: list[str] = []
     page = await opened(chromium, complaints)
@@ -148,7 +152,11 @@ async def test_no_page_is_wider_than_its_window(
     rooms, base = served
     complaints: list[str] = []
     page = await opened(
-        chromium, complaints, color_scheme=scheme, viewport={"width": width, "height": 800}, has_touch=width < 500
+        chromium,
+        complaints,
+        color_scheme=scheme,
+        viewport={"width": width, "height": 800},
+        has_touch=width < 500,
     )
     for path in ("sign-in", "sign-up", "forgot", "reset?token=x", "verify?token=x", "owner?token=x"):
         await page.goto(f"{base}/{path}")
@@ -160,7 +168,9 @@ async def test_no_page_is_wider_than_its_window(
     await sign_up(page, base)
     await page.goto(f"{base}/organization")
     for number in range(2):
-        await page.get_by_label("E-mail address").fill(f"a.rather.long.address.{number}@a-long-domain.example")
+        await page.get_by_label("E-mail address").fill(
+            f"a.rather.long.address.{number}@a-long-domain.example"
+        )
         await page.get_by_role("button", name="Send invitation").click()
     await looked_at(page, f"organization-{scheme}-{width}")
     link = httpx.URL(await rooms.link("/invitation")).raw_path.decode()

@@ -13,7 +13,15 @@ from tests.doors.pages import ORIGIN, PASSWORD, Browser, Rooms
 from tests.harness.keys import keyring
 
 EMAIL = "ada@acme.example"
-PAGES = ("/sign-in", "/sign-up", "/forgot", "/reset?token=x", "/verify?token=x", "/verify/again", "/owner?token=x")
+PAGES = (
+    "/sign-in",
+    "/sign-up",
+    "/forgot",
+    "/reset?token=x",
+    "/verify?token=x",
+    "/verify/again",
+    "/owner?token=x",
+)
 INSIDE = ("/account", "/organization", "/organization/audit", "/choose", "/sign-out", "/nowhere")
 ELSEWHERE = [
     "//evil.example",
@@ -176,7 +184,10 @@ async def test_every_field_has_a_label_and_says_what_fills_it(browser: Browser) 
                 continue
             assert field["id"] in labels, (page.path, field)
             if "name" in field and field.get("type") != "text":
-                assert field.get("autocomplete") or field["id"].startswith(("role", "scope")), (page.path, field)
+                assert field.get("autocomplete") or str(field["id"]).startswith(("role", "scope")), (
+                    page.path,
+                    field,
+                )
         assert len(tags.all("h1")) == 1
         assert tags.all("html", lang="en")
         assert tags.all("main", id="content")
@@ -188,7 +199,9 @@ async def test_every_field_has_a_label_and_says_what_fills_it(browser: Browser) 
 
 async def test_a_password_is_never_sent_back(browser: Browser) -> None:
     page = await browser.get("/sign-up")
-    answer = await browser.send(page, email="bad", password="my-secret-words", full_name="Ada", organization="")
+    answer = await browser.send(
+        page, email="bad", password="my-secret-words", full_name="Ada", organization=""
+    )
     assert (answer.status, "my-secret-words" in answer.html) == (422, False)
 
 
@@ -245,7 +258,16 @@ async def test_a_head_request_gets_the_headers_alone(browser: Browser) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "console.css", "../app.py", "..%2fapp.py", "%2e%2e/app.py", "//etc/passwd", "mark.svg/", "\\..\\app.py"],
+    [
+        "",
+        "console.css",
+        "../app.py",
+        "..%2fapp.py",
+        "%2e%2e/app.py",
+        "//etc/passwd",
+        "mark.svg/",
+        "\\..\\app.py",
+    ],
 )
 async def test_only_the_files_we_named_are_served(browser: Browser, name: str) -> None:
     answer = await browser.http.get(httpx.URL(ORIGIN, raw_path=f"/static/{name}".encode()))

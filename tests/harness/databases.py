@@ -92,6 +92,10 @@ class PostgreSQL:
         host = parts.netloc.rpartition("@")[2]
         return f"postgresql+asyncpg://{self._role}:{self._password}@{host}/{name}"
 
+    def operators_address_of(self, name: str) -> str:
+        """Write the address of a database as the server's superuser reaches it."""
+        return urlunsplit(urlsplit(self._address)._replace(path=f"/{name}"))
+
     def close(self) -> None:
         """Leave the server as it was found."""
         if self._inside:

@@ -1,10 +1,8 @@
 """Real applications behind ``bartizan guard``, each in a process of its own."""
 
-import asyncio
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Mapping
@@ -13,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+
+from tests.harness.processes import answering, free_port
 
 VENV = Path(os.environ.get("BARTIZAN_APPS_VENV", Path(__file__).parents[2] / ".cache" / "venv-apps"))
 
@@ -28,16 +28,17 @@ class Guarded:
     def anonymous(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(base_url=self.url, timeout=60)
 
-    async def signed_in(self, role: str) -> httpx.AsyncClient:
+    @asynccontextmanager
+    async def signed_in(self, role: str) -> AsyncGenerator[httpx.AsyncClient]:
         """Sign in over the API and come back with a bearer token."""
         email, password = self.passwords[role]
-        client = self.anonymous()
-        answer = await client.post(
-            "/_bartizan/api/v1/auth/login", json={"login": email, "password": password}
-        )
-        assert answer.status_code == 200, answer.text
-        client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
-        return client
+        async with self.anonymous() as client:
+            answer = await client.post(
+                "/_bartizan/api/v1/auth/login", json={"login": email, "password": password}
+            )
+            assert answer.status_code == 200, answer.text
+            client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
+            yield client
 
 
 @asynccontextmanager
@@ -84,27 +85,3 @@ async def guarded(app: str, folder: Path, database: str, **environ: str) -> Asyn
             raise
         finally:
             log.close()
-
-
-async def answering(url: str, server: "subprocess.Popen[bytes]", log: Path, seconds: float = 90) -> None:
-    """Wait until the server answers; show its log if it does not."""
-    async with httpx.AsyncClient() as client:
-        for _ in range(int(seconds * 5)):
-            assert server.poll() is None, words(log)
-            try:
-                if (await client.get(url)).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.2)
-    raise AssertionError(words(log))
-
-
-def words(log: Path) -> str:
-    return log.read_text()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -11,6 +11,7 @@ import pytest
 
 from .apps import VENV, Guarded, guarded
 
+JSON = {"accept": "application/json"}
 DATASETTE = """
 from datasette.app import Datasette
 
@@ -48,7 +49,7 @@ async def mlflow(tmp_path: Path, database_url: str) -> AsyncGenerator[Guarded]:
 
 
 async def audited(app: Guarded, **filters: str) -> list[dict[str, Any]]:
-    async with await app.signed_in("owner") as owner:
+    async with app.signed_in("owner") as owner:
         answer = await owner.get("/_bartizan/api/v1/audit", params={"limit": "200", **filters})
         assert answer.status_code == 200, answer.text
         events: list[dict[str, Any]] = answer.json()["items"]
@@ -57,7 +58,7 @@ async def audited(app: Guarded, **filters: str) -> list[dict[str, Any]]:
 
 async def people(app: Guarded) -> dict[str, str]:
     """Give the e-mail address of each member by id."""
-    async with await app.signed_in("owner") as owner:
+    async with app.signed_in("owner") as owner:
         members = (await owner.get("/_bartizan/api/v1/members")).json()["items"]
         return {member["user_id"]: member["email"] for member in members}
 
@@ -76,19 +77,19 @@ async def refused_when_anonymous(app: Guarded, path: str) -> None:
 @pytest.mark.timeout(240)
 async def test_datasette_gains_people_roles_and_a_record(datasette: Guarded) -> None:
     await refused_when_anonymous(datasette, "/shop/sales.json")
-    async with await datasette.signed_in("member") as member:
+    async with datasette.signed_in("member") as member:
         assert "pear" in (await member.get("/shop/sales.json")).text
-        sold = await member.post("/shop/sell.json", json={"item": "plum"})
+        sold = await member.post("/shop/sell", data={"item": "plum"}, headers=JSON)
         assert sold.status_code == 200, sold.text
         assert "plum" in (await member.get("/shop/sales.json")).text
-    async with await datasette.signed_in("viewer") as viewer:
+    async with datasette.signed_in("viewer") as viewer:
         assert "plum" in (await viewer.get("/shop/sales.json")).text
-        refused = await viewer.post("/shop/sell.json", json={"item": "nothing"})
+        refused = await viewer.post("/shop/sell", data={"item": "nothing"}, headers=JSON)
         assert refused.status_code == 403
         assert refused.json()["permission"] == "app:write"
         assert "nothing" not in (await viewer.get("/shop/sales.json")).text
     who = await people(datasette)
-    rows = [event for event in await audited(datasette) if event["path"] == "/shop/sell.json"]
+    rows = [event for event in await audited(datasette) if event["path"] == "/shop/sell"]
     assert [(who[row["actor"]["id"]], row["outcome"], row["personal"]["ip"]) for row in rows] == [
         (datasette.passwords["viewer"][0], "denied", "127.0.0.1"),
         (datasette.passwords["member"][0], "success", "127.0.0.1"),
@@ -101,7 +102,7 @@ async def test_mlflow_gains_people_roles_and_a_record(mlflow: Guarded, tmp_path:
     await refused_when_anonymous(mlflow, "/")
     await refused_when_anonymous(mlflow, "/api/2.0/mlflow/experiments/search")
     create = "/api/2.0/mlflow/experiments/create"
-    async with await mlflow.signed_in("member") as member:
+    async with mlflow.signed_in("member") as member:
         assert (await member.get("/")).status_code == 200
         made = await member.post(create, json={"name": "harvest"})
         assert made.status_code == 200, made.text
@@ -109,7 +110,7 @@ async def test_mlflow_gains_people_roles_and_a_record(mlflow: Guarded, tmp_path:
             "/_bartizan/api/v1/api-keys", json={"name": "training", "scopes": ["app:read", "app:write"]}
         )
         assert key.status_code == 201, key.text
-    async with await mlflow.signed_in("viewer") as viewer:
+    async with mlflow.signed_in("viewer") as viewer:
         found = await viewer.post("/api/2.0/mlflow/experiments/search", json={"max_results": 10})
         assert "harvest" in found.text
         assert (await viewer.post(create, json={"name": "weeds"})).status_code == 403

@@ -116,7 +116,7 @@ async def test_admins_see_and_end_the_sessions_of_their_organization_only(floor:
         await floor.sessions.end_all_of(bob.user_id)
         await floor.sessions.end(carl.session_id)
     assert await is_over(floor, carl)
-    assert await floor.caller(bob), "it acts for an organization of their own"
+    await floor.caller(bob)  # it acts for an organization of their own
 
 
 @pytest.mark.feature("ID-07")
@@ -147,7 +147,7 @@ async def test_an_account_that_is_switched_off_or_deleted_is_signed_out_everywhe
     with current.as_system():
         await getattr(floor.identity, what)(first.user_id)
     assert await is_over(floor, first, second)
-    assert await floor.caller(owner)
+    await floor.caller(owner)
     ended = [envelope for envelope in floor.told.envelopes[before:] if envelope.type == "session.ended"]
     assert len(ended) == 2
 
@@ -165,7 +165,7 @@ async def test_signing_out_with_a_deactivation_is_undone_with_it(floor: Access) 
 
     with pytest.raises(ZeroDivisionError):
         await fail()
-    assert await floor.caller(tokens)
+    await floor.caller(tokens)
 
 
 @pytest.mark.feature("X-05", "ID-12")
@@ -176,7 +176,7 @@ async def test_a_new_password_ends_the_other_sessions(floor: Access) -> None:
         change = PasswordChange(current_password=SecretStr(GOOD), new_password=SecretStr(OTHER))
         await floor.identity.change_password(change)
     assert await is_over(floor, first)
-    assert await floor.caller(second)
+    await floor.caller(second)
     await floor.identity.request_password_reset(EmailOnly(email="ada@example.com"))
     new = NewPassword(token=floor.letters.token("reset_password"), password=SecretStr(GOOD))
     await floor.identity.reset_password(new)
@@ -223,7 +223,8 @@ async def test_an_admin_acts_as_a_member_with_the_rights_of_both_and_both_on_rec
     tokens = await acting(floor, admin, dev.user_id)
     assert tokens.refresh_token is None
     caller = await floor.caller(tokens)
-    assert (caller.user_id, caller.actor_id, caller.roles) == (dev.user_id, admin.user_id, {"developer"})
+    assert (caller.user_id, caller.actor_id) == (dev.user_id, admin.user_id)
+    assert caller.roles == {"developer"}
     both = (await floor.caller(admin)).permissions & (
         await floor.rbac.effective(dev.user_id, org_id)
     ).permissions
@@ -262,7 +263,7 @@ async def test_it_ends_after_a_quarter_of_an_hour_or_when_the_actor_may_no_longe
     tokens = await acting(floor, admin, dev.user_id)
     assert tokens.expires_in == 900
     floor.clock.advance(899)
-    assert await floor.caller(tokens)
+    await floor.caller(tokens)
     floor.clock.advance(1)
     with pytest.raises(SessionOver):
         await floor.caller(tokens)

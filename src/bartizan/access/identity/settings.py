@@ -9,7 +9,7 @@ from bartizan.foundation.context import TRAIT
 from bartizan.foundation.settings import Section
 
 Domain = Annotated[str, Field(min_length=3, max_length=253, pattern=r"^[a-z0-9.-]+$")]
-Trait = Annotated[str, Field(pattern=TRAIT, max_length=60, examples=["hipaa_compliant"])]
+Trait = Annotated[str, Field(pattern=TRAIT, max_length=60)]
 
 
 class TraitRule(Section):

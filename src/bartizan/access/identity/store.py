@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, delete, func, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from bartizan.foundation.database import insert_into
 
 from .errors import EmailTaken, UsernameTaken
 from .tables import AttemptRow, LinkRow, UserRow
@@ -156,8 +157,7 @@ class AttemptStore:
             await self._session.execute(delete(AttemptRow).where(AttemptRow.key.in_(oldest)))
 
     async def _insert(self, values: dict[str, Any], update: dict[str, Any] | None) -> None:
-        postgres = self._session.get_bind().dialect.name == "postgresql"
-        statement = (postgresql.insert if postgres else sqlite.insert)(AttemptRow).values(**values)
+        statement = insert_into(self._session, AttemptRow).values(**values)
         if update is None:
             statement = statement.on_conflict_do_nothing(index_elements=["key"])
         else:

@@ -18,7 +18,7 @@ Slug = Annotated[
         examples=["acme"],
     ),
 ]
-Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=320)]
+Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]{2,}$", max_length=320)]
 Id = Annotated[str, Field(max_length=30)]
 Plan = Literal["free", "pro", "enterprise"]
 Limits = dict[Annotated[str, Field(max_length=40)], Annotated[int, Field(ge=0)] | None]

@@ -21,5 +21,5 @@ def routes(rbac: Rbac) -> APIRouter:
     table.delete("/rbac/grants/{grant_id}", status_code=204)(rbac.grants.delete)
     table.get("/rbac/who-can")(rbac.who_can)
     table.get("/rbac/explain")(rbac.explain)
-    table.get("/authz/explain")(rbac.explain)
+    table.get("/authz/explain", name="authz_explain")(rbac.explain)
     return table

@@ -22,6 +22,15 @@ _HOT = select(
     SessionRow.expires_at,
 )
 """What a request needs, as plain columns: no entity is built on this path."""
+_BRIEF = select(
+    SessionRow.id,
+    SessionRow.user_id,
+    SessionRow.org_id,
+    SessionRow.actor_id,
+    SessionRow.device,
+    SessionRow.last_seen_at,
+    SessionRow.expires_at,
+)
 
 
 class SessionStore:
@@ -74,9 +83,10 @@ class SessionStore:
             query = query.where(SessionRow.user_id == user_id)
         return (await self._session.scalars(query)).all()
 
-    async def knows_device(self, user_id: str, device: str) -> bool:
-        query = select(SessionRow.id).where(SessionRow.user_id == user_id, SessionRow.device == device)
-        return await self._session.scalar(query.limit(1)) is not None
+    async def brief(self, user_id: str) -> Sequence[Any]:
+        """List what signing in needs of a person's sessions, newest first, as plain columns."""
+        query = _BRIEF.where(SessionRow.user_id == user_id).order_by(SessionRow.id.desc())
+        return (await self._session.execute(query)).all()
 
     async def end(self, session_ids: Collection[str]) -> None:
         """Delete sessions; their refresh tokens go with them."""

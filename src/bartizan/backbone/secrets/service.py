@@ -152,7 +152,8 @@ class Secrets:
                             await every.replace(session, row_id, platform=platform, old=sealed, new=new)
                             count += 1
                 after = batch[-1][0]
-        await self._events.announce(SecretsResealed(count=count), org_id=None)
+        if count:
+            await self._events.announce(SecretsResealed(count=count), org_id=None)
         return count
 
     def _columns(self, org_id: str | None, name: str, version: int, value: str) -> dict[str, Any]:

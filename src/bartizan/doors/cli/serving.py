@@ -25,6 +25,9 @@ _GRACE = 20
 host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 port = click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port.")
 
+factory = click.option("--factory", is_flag=True, help="APP is a function that makes the application.")
+app_dir = click.option("--app-dir", default=".", show_default=True, help="Folder to look for APP in.")
+
 
 @click.command()
 @host
@@ -45,8 +48,8 @@ def serve(host: str, port: int) -> None:
 
 @click.command()
 @click.argument("app")
-@click.option("--factory", is_flag=True, help="APP is a function that makes the application.")
-@click.option("--app-dir", default=".", show_default=True, help="Folder to look for APP in.")
+@factory
+@app_dir
 @host
 @port
 def guard(app: str, factory: bool, app_dir: str, host: str, port: int) -> None:  # noqa: FBT001
@@ -58,7 +61,7 @@ def guard(app: str, factory: bool, app_dir: str, host: str, port: int) -> None: 
     Example:
       bartizan guard mlflow.server.fastapi_app:app
     """
-    application = found(app, Path(app_dir), factory=factory)
+    application = find(app, Path(app_dir), factory=factory)
     try:
         wrapped = wrap(application, reachable(host, port))
     except BartizanError as error:
@@ -67,18 +70,24 @@ def guard(app: str, factory: bool, app_dir: str, host: str, port: int) -> None: 
 
 
 @click.command()
+@click.argument("app", required=False)
+@factory
+@app_dir
 @click.option(
     "--concurrency", default=20, show_default=True, type=click.IntRange(1, 1000), help="Jobs at once."
 )
 @asking
-async def worker(concurrency: int) -> None:
+async def worker(app: str | None, factory: bool, app_dir: str, concurrency: int) -> None:  # noqa: FBT001
     """Do the jobs of every organization until stopped; Ctrl-C or SIGTERM finishes what runs.
+
+    With APP, `module:attribute` of an application that Bartizan was attached to, the jobs that it declares
+    are done too.
 
     \b
     Example:
-      bartizan worker --concurrency 20
+      bartizan worker main:app --concurrency 20
     """
-    house = Bartizan()
+    house = house_of(find(app, Path(app_dir), factory=factory), app) if app else Bartizan()
     try:
         await house.start(embedded=False)
         click.echo(f"Worker ready: {concurrency} jobs at once. Ctrl-C to stop.", err=True)
@@ -88,7 +97,15 @@ async def worker(concurrency: int) -> None:
         await house.stop()
 
 
-def found(name: str, folder: Path, *, factory: bool) -> Any:
+def house_of(app: Any, name: str) -> Bartizan:
+    """Find the house that was attached to an application."""
+    found = getattr(app, "bz", None) or getattr(getattr(app, "state", None), "bartizan", None)
+    if not isinstance(found, Bartizan):
+        fail(f"Bartizan is not attached to {name}.", "", "Call bartizan.attach(app) in it.", code=2)
+    return found
+
+
+def find(name: str, folder: Path, *, factory: bool) -> Any:
     """Import the application that was named; say in words what is wrong with the name."""
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:

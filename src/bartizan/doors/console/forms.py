@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
@@ -89,12 +89,9 @@ def _complaints(error: Refusal | ValidationError) -> Sequence[tuple[str, str]]:
         return [("", f"Too many attempts. Wait {wait}, then try again.")]
     listed: Any = error.facts.get("errors")
     if isinstance(listed, list) and listed:
-        found: list[tuple[str, str]] = []
-        for one in listed:  # pyright: ignore[reportUnknownVariableType] - facts are JSON
-            if isinstance(one, dict):
-                place = str(one.get("field", error.facts.get("field", "")))  # pyright: ignore
-                found.append((place.rpartition(".")[2], str(one.get("message", error))))  # pyright: ignore
-        return found
+        whole = {"field": error.facts.get("field", ""), "message": str(error)}
+        problems: list[dict[str, Any]] = [whole | one for one in cast("list[dict[str, Any]]", listed)]
+        return [(str(one["field"]).rpartition(".")[2], str(one["message"])) for one in problems]
     return [(str(error.facts.get("field", "")), str(error))]
 
 
@@ -103,7 +100,7 @@ def _plain(text: str) -> str:
 
 
 async def read(request: Request) -> Form:
-    """Read a posted form: urlencoded, at most 64 kB and 50 fields; a field sent twice keeps its first value."""
+    """Read a posted form: urlencoded, at most 64 kB and 50 fields; of two alike the first counts."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _URLENCODED:
         raise UnreadableForm
     body = b""

@@ -49,7 +49,8 @@ def headers(nonce: str, *, image: str | None = None) -> Mapping[str, str]:
     return {
         "content-security-policy": policy(nonce, image=image),
         "cache-control": "no-store",
-        "referrer-policy": "strict-origin",  # never a path: it may hold a token. "no-referrer" makes Origin null
+        # Never a path, for it may hold a token; and "no-referrer" would make forms send "Origin: null".
+        "referrer-policy": "strict-origin",
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
         "cross-origin-opener-policy": "same-origin",

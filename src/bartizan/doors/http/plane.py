@@ -1,6 +1,7 @@
 """The control plane: every room's routes in one application, with one truthful OpenAPI document."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -11,12 +12,13 @@ from starlette.exceptions import HTTPException
 from bartizan.foundation import errors
 from bartizan.house import CAPABILITIES, VERSION, Bartizan
 
-from .problems import MEDIA_TYPE, Problem, on_http, on_invalid, on_refusal
+from .problems import MEDIA_TYPE, Problem, on_fault, on_http, on_invalid, on_refusal
 
 PREFIX = "/api/v1"
 _WHY = {
     400: "The body is not what its content type says.",
     401: "Nobody is signed in, or the credential is no longer good.",
+    402: "The plan of this organization does not include this, or not so many.",
     403: "The caller may not do this; `permission` names what is missing.",
     404: "There is no such thing in this organization.",
     409: "The thing is not in a state that allows this.",
@@ -43,6 +45,7 @@ def control_plane(house: Bartizan) -> FastAPI:
             errors.BartizanError: on_refusal,
             RequestValidationError: on_invalid,
             HTTPException: on_http,
+            Exception: on_fault,
         },
         separate_input_output_schemas=True,
     )
@@ -55,17 +58,35 @@ def control_plane(house: Bartizan) -> FastAPI:
 
 def _described(router: APIRouter) -> APIRouter:
     """Give each route the summary its service method's docstring opens with."""
-    for route in router.routes:
-        if isinstance(route, APIRoute) and not route.summary and route.description:
-            route.summary = route.description.split("\n")[0].rstrip(".")
+    for route in _all(router):
+        if not route.summary and route.description:
+            route.summary = " ".join(route.description.split("\n\n")[0].split()).rstrip(".").replace("``", "`")
     return router
 
 
+def _all(router: APIRouter) -> Iterator[APIRoute]:
+    """Find the routes of a router and of those it includes; newer FastAPI keeps these apart."""
+    for route in router.routes:
+        if isinstance(route, APIRoute):
+            yield route
+        elif isinstance(inner := getattr(route, "original_router", None), APIRouter):
+            yield from _all(inner)
+
+
 def _operation_id(route: APIRoute) -> str:
-    """Name an operation by its tag and method: ``api_keys_issue``; the SDKs are named after it."""
-    tag = re.sub(r"\W+", "_", str(route.tags[0])).lower() if route.tags else "bartizan"
-    verb = re.sub(r"\W+", "_", route.name)
-    return f"{tag}_{verb}"
+    """Name an operation by its service and method: ``api_keys_issue``; the SDKs are named after it.
+
+    A route that has a name of its own, because two lead to one method, is called by that.
+    """
+    method = getattr(route.endpoint, "__name__", route.name)
+    if route.name != method:
+        return route.name
+    owner = type(getattr(route.endpoint, "__self__", None))
+    if owner is type(None) or owner.__name__.startswith("_"):
+        service = route.endpoint.__module__.split(".")[-2]  # what routes.py adds belongs to its room
+    else:
+        service = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", owner.__name__).lower()
+    return f"{service}_{method}"
 
 
 def _refusals() -> dict[int | str, dict[str, Any]]:

@@ -134,6 +134,11 @@ async def on_http(_request: Request, error: Exception) -> JSONResponse:
     return response(body, error.headers)
 
 
+async def on_fault(_request: Request, _error: Exception) -> JSONResponse:
+    """Answer what nobody expected; the gate logs it."""
+    return fault()
+
+
 def fault() -> JSONResponse:
     """Answer when something broke; what it was goes to the log, never to the caller."""
     title = "Something on our side is broken."

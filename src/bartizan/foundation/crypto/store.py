@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from importlib import import_module
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from bartizan.foundation.database import insert_into
 
 from .tables import SigningKeyRow
 from .types import SigningKey
@@ -27,9 +28,7 @@ class SigningKeyStore:
 
     async def add(self, key: SigningKey) -> None:
         """Add a key, unless another replica has just added one of the same generation."""
-        # A dialect is loaded where it is spoken: PostgreSQL's costs a fifth of a start on SQLite.
-        dialect = import_module(f"sqlalchemy.dialects.{self._session.get_bind().dialect.name}")
-        insert = dialect.insert(SigningKeyRow).values(**asdict(key))
+        insert = insert_into(self._session, SigningKeyRow).values(**asdict(key))
         await self._session.execute(insert.on_conflict_do_nothing())
 
     async def end(self, before: int, at: datetime) -> None:

@@ -7,7 +7,7 @@ for the log of an operator.
 import sqlite3
 from collections.abc import Iterator
 
-from sqlalchemy.exc import InterfaceError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from bartizan.foundation.errors import Fault, Unavailable
@@ -26,7 +26,7 @@ class DatabaseFull(Unavailable):
 
 
 class DatabaseReadOnly(Unavailable):
-    """The database takes no writes at present."""
+    """The database takes no writes here: it is a read-only one, or the block was opened for reading."""
 
 
 class StatementTooSlow(Unavailable):
@@ -112,7 +112,7 @@ def fault_of(error: BaseException) -> Unavailable | None:
         elif isinstance(state := getattr(cause, "sqlstate", None), str):
             kind = next((_POSTGRES[state[:n]] for n in (5, 2) if state[:n] in _POSTGRES), None)
         elif isinstance(cause, OSError | TimeoutError) or (
-            isinstance(cause, InterfaceError) and cause.connection_invalidated
+            isinstance(cause, DBAPIError) and cause.connection_invalidated
         ):
             kind = DatabaseUnreachable
         if kind is not None:

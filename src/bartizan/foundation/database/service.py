@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, MetaData, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import Connection, MetaData, event, text
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
-from .errors import BadDatabaseUrl
+from .errors import BadDatabaseUrl, DatabaseUnreachable, fault_of
 from .settings import DatabaseSettings
 from .sqlite import Sqlite
 from .tables import WALL, Table, WalledSession
@@ -57,6 +57,8 @@ class Database:
         self.kind = parsed.get_backend_name()
         self._transactions = Transactions(self._place.begin, self._session)
         WALL.guard(*self._place.engines)
+        for engine in self._place.engines:
+            event.listen(engine.sync_engine, "handle_error", _translate)
 
     @property
     def engine(self) -> AsyncEngine:
@@ -188,6 +190,7 @@ class Database:
                 return None
             return check(connection, WALL.tables(Table.metadata), allow_superuser=allowed)
 
+        WALL.warm()
         if warning := await self._look(look):
             _log.warning(warning)
 
@@ -207,6 +210,17 @@ class Database:
 
     def _session(self, bind: Any) -> AsyncSession:
         return AsyncSession(bind, expire_on_commit=False, sync_session_class=WalledSession)
+
+
+def _translate(context: ExceptionContext) -> None:
+    """Say it in our words when a statement failed because of the database, not of itself."""
+    if context.is_pre_ping:
+        return  # the pool replaces the connection and nobody notices
+    fault = fault_of(context.original_exception)
+    if fault is None and context.is_disconnect:
+        fault = DatabaseUnreachable()
+    if fault is not None:
+        raise fault from context.original_exception
 
 
 def _migrations() -> ModuleType:

@@ -109,7 +109,11 @@ class Accounts(Room):
         )
 
     async def check_password(self, login: str, password: str) -> User:
-        """Find who signs in, by e-mail address or user name.
+        """Find who signs in, as :meth:`verify_password` does, and note the moment."""
+        return await self.signed_in((await self.verify_password(login, password)).id)
+
+    async def verify_password(self, login: str, password: str) -> User:
+        """Find whose login and password these are, by e-mail address or user name.
 
         Whoever it is, a wrong answer is ``WrongCredentials`` and takes as long. Raises ``SignInLocked`` with
         ``retry_after`` (seconds) after too many failures, ``SignInBusy`` when too many wait, and
@@ -128,11 +132,13 @@ class Accounts(Room):
             async with self.evenly(started):
                 await self._refuse(attempt, row, reason or "unknown")
             raise WrongCredentials
-        fresh = await self._passwords.hash(password) if verdict.stale else None
-        return await self._succeed(attempt, row, fresh)
+        await self._lockout.succeed(attempt)
+        if verdict.stale:
+            await self._replace(row, await self._passwords.hash(password))
+        return self._record(row)
 
     async def signed_in(self, user_id: str) -> User:
-        """Note that a person signed in by other means than a password. For code: no permission is asked."""
+        """Note that a person signs in, unless their account is off. For code: no permission is asked."""
         async with self._database.transaction():
             row = await self._user(user_id)
             if not row.is_active:
@@ -150,8 +156,12 @@ class Accounts(Room):
 
     async def find_by_email(self, email: str) -> User | None:
         """Find who has an address, or nobody. For code: no permission is asked."""
+        try:
+            address = normal_email(email)
+        except ValueError:
+            return None
         async with self._database.reading() as session:
-            row = await UserStore(session).by_email(normal_email(email))
+            row = await UserStore(session).by_email(address)
             return self._record(row) if row else None
 
     async def by_email(self, email: str) -> User | None:
@@ -213,13 +223,9 @@ class Accounts(Room):
         if reason == "unverified" and not self.hides_accounts:
             raise EmailNotVerified
 
-    async def _succeed(self, attempt: Attempt, row: UserRow, fresh: str | None) -> User:
+    async def _replace(self, row: UserRow, fresh: str) -> None:
+        """Put our own hash in the place of an old one, unless the password was changed meanwhile."""
         async with self._database.transaction():
-            await self._lockout.succeed(attempt)
             now_row = await self._user(row.id)
-            if not now_row.is_active:
-                raise WrongCredentials
-            now_row.last_sign_in_at = self._clock.now()
-            if fresh is not None and now_row.password_hash == row.password_hash:
+            if now_row.password_hash == row.password_hash:
                 now_row.password_hash = fresh
-        return self._record(now_row)

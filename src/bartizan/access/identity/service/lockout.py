@@ -3,7 +3,7 @@
 import hashlib
 import ipaddress
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import ceil
 
@@ -19,6 +19,8 @@ from bartizan.foundation.context import current
 from bartizan.foundation.database import Database
 
 _TRUST = timedelta(days=30)
+_RENEWED = timedelta(days=1)
+"""How old trust gets before a success renews it: most sign-ins write nothing here."""
 _SWEEP_ONE_IN = 64
 
 
@@ -33,6 +35,8 @@ class Attempt:
     """Whether this login succeeded from this address before: then nobody elsewhere can lock it out."""
     last: bool = False
     """Whether the login is locked as soon as this attempt fails."""
+    clean: bool = False
+    """Whether nothing has to be forgiven when it succeeds."""
 
 
 class Lockout:
@@ -63,6 +67,13 @@ class Lockout:
             trusted=False,
         )
         now = self._clock.now()
+        if attempt.pair is not None:
+            async with self._database.reading() as session:
+                pair = await AttemptStore(session).find(attempt.pair)
+            if pair is not None and pair.failures == 0 and pair.locked_until is None:
+                clean = pair.forget_at > now + _TRUST - _RENEWED
+                if pair.forget_at > now:
+                    return replace(attempt, trusted=True, clean=clean)
         async with self._database.transaction() as session:
             store = AttemptStore(session)
             await store.ensure(attempt.login, now, self._forget(now))
@@ -74,7 +85,7 @@ class Lockout:
             if until > now:
                 raise SignInLocked(retry_after=ceil((until - now).total_seconds()))
             locks = not trusted and self._count(rows[attempt.login], self._settings.max_failures, now)
-        return Attempt(attempt.login, attempt.address, attempt.pair, trusted, locks)
+        return replace(attempt, trusted=trusted, last=locks)
 
     async def fail(self, attempt: Attempt, *, user_id: str | None, reason: str) -> None:
         """Keep the attempt as a failure."""
@@ -99,6 +110,8 @@ class Lockout:
 
         The address itself is not forgiven: else who has one account of their own could try everybody else's.
         """
+        if attempt.clean:
+            return
         now = self._clock.now()
         async with self._database.transaction() as session:
             store = AttemptStore(session)
@@ -125,8 +138,8 @@ class Lockout:
         lasts = min(
             settings.first_lock << min(row.locks, 20), max(settings.longest_lock, settings.first_lock)
         )
-        row.failures, row.since, row.locks = 0, now, row.locks + 1
-        row.locked_until = until = now + timedelta(seconds=lasts)
+        until = now + timedelta(seconds=lasts)
+        row.failures, row.since, row.locks, row.locked_until = 0, now, row.locks + 1, until
         row.forget_at = max(row.forget_at, self._forget(until))
         return True
 

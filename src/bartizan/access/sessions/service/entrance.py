@@ -59,7 +59,7 @@ class Entrance(Ownership):
         Whoever it is, a wrong answer is the same. Too many are answered with 429 and ``retry_after``.
         """
         password = credentials.password.get_secret_value()
-        user = await self._identity.check_password(credentials.login, password)
+        user = await self._identity.verify_password(credentials.login, password)
         return await self._enter(user, method="password")
 
     async def open(self, user_id: str, *, method: str = "other", org_id: str | None = None) -> Tokens:
@@ -67,7 +67,7 @@ class Entrance(Ownership):
 
         For rooms: no permission is asked. Without ``org_id`` it is the organization they joined first.
         """
-        return await self._enter(await self._identity.signed_in(user_id), method=method, org_id=org_id)
+        return await self._enter(None, user_id, method=method, org_id=org_id)
 
     async def sign_out(self) -> None:
         """End the session that asks: its tokens are refused from now on."""
@@ -176,13 +176,19 @@ class Entrance(Ownership):
         made = await self._orgs.create(NewOrganization(name=name[:120]), owner_id=user.id)
         return made.id
 
-    async def _enter(self, user: User, *, method: str, org_id: str | None = None) -> Tokens:
+    async def _enter(
+        self, verified: User | None, user_id: str = "", *, method: str, org_id: str | None = None
+    ) -> Tokens:
+        """Start a session in one transaction with a last look at the account.
+
+        One that was ``verified`` must not have changed since: its password may be another by now.
+        """
         async with self._database.transaction():
-            home = org_id or await self._orgs.first_of(user.id)
-            now_user = (await self._identity.people([user.id])).get(user.id)
-            if now_user is None or not now_user.is_active:
+            user = await self._identity.signed_in(verified.id if verified else user_id)
+            if verified is not None and verified.updated_at != user.updated_at:
                 raise WrongCredentials
-            opened = await self._start(now_user, method=method, org_id=home)
+            home = org_id or await self._orgs.first_of(user.id)
+            opened = await self._start(user, method=method, org_id=home)
         return await self._tokens(opened)
 
     async def _child(self, store: SessionStore, row: SessionRow, used: RefreshRow, token: str) -> str | None:

@@ -140,7 +140,7 @@ class Room:
         self, store: SessionStore, user: User, row: SessionRow, origin: Origin | None
     ) -> None:
         """End what is over or too much, and tell the person about a device that is new among theirs."""
-        theirs = await store.of([user.id])
+        theirs = await store.brief(user.id)
         over = [one for one in theirs if self._is_over(one)]
         alive = [one for one in theirs if one not in over]
         crowded = [one for one in alive if one.actor_id is None][self._settings.max_per_person - 1 :]
@@ -210,7 +210,7 @@ class Room:
         self._forget(lambda: self._live.drop(lambda one: one.session_id == row.id))
         return token
 
-    async def _end(self, store: SessionStore, rows: Sequence[SessionRow], reason: str) -> None:
+    async def _end(self, store: SessionStore, rows: Sequence[Any], reason: str) -> None:
         """End sessions in the open transaction; their tokens are refused here as soon as it commits."""
         if not rows:
             return

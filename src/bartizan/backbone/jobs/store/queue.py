@@ -18,11 +18,10 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bartizan.backbone.jobs.tables import PLATFORM, JobRow
-from bartizan.foundation.database import UtcDateTime
+from bartizan.foundation.database import UtcDateTime, insert_into
 
 from .leases import Leases
 
@@ -58,10 +57,14 @@ class JobStore:
         if values["unique_key"] is None:
             await self._session.execute(insert(JobRow).values(values))
             return str(values["id"])
-        make = postgresql.insert if self._session.get_bind().dialect.name == "postgresql" else sqlite.insert
         while True:
             # The job in the way may end between the two statements: then there is room for this one.
-            added = make(JobRow).values(values).on_conflict_do_nothing().returning(JobRow.id)
+            added = (
+                insert_into(self._session, JobRow)
+                .values(values)
+                .on_conflict_do_nothing()
+                .returning(JobRow.id)
+            )
             if id_ := await self._session.scalar(added):
                 return id_
             if id_ := await self._session.scalar(self._same(values["lane"], values["unique_key"])):

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from bartizan.backbone.jobs.tables import ScheduleRow
+from bartizan.foundation.database import insert_into
 
 
 class ScheduleStore:
@@ -20,8 +20,12 @@ class ScheduleStore:
 
     async def ensure(self, values: dict[str, Any]) -> bool:
         """Insert a schedule; tell whether the name was free."""
-        make = postgresql.insert if self._session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        added = make(ScheduleRow).values(values).on_conflict_do_nothing().returning(ScheduleRow.id)
+        added = (
+            insert_into(self._session, ScheduleRow)
+            .values(values)
+            .on_conflict_do_nothing()
+            .returning(ScheduleRow.id)
+        )
         return await self._session.scalar(added) is not None
 
     async def all(self, before: str | None, limit: int) -> Sequence[ScheduleRow]:

@@ -1,6 +1,6 @@
 """Signing in, signing up, accepting an invitation, choosing an organization, signing out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import SecretStr, ValidationError
@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from bartizan.access.orgs import Acceptance
 from bartizan.access.sessions import Credentials, Registration, Switch
-from bartizan.doors.console.forms import Field
+from bartizan.doors.console.forms import Field, Form
 from bartizan.doors.console.visit import Visit
 from bartizan.foundation.context import current
 from bartizan.foundation.errors import Refusal, TooMany, Unauthenticated
@@ -83,7 +83,10 @@ _TOLD = {
     "out": "You are signed out.",
     "ended": "Your session has ended. Sign in again to go on.",
 }
-_CHECK_MAIL = "We sent a mail to {email}. Follow its link to go on. If the address has an account already, the mail says so."
+_CHECK_MAIL = (
+    "We sent a mail to {email}. Follow its link to go on. If the address has an account already,"
+    " the mail says so."
+)
 
 
 async def root(visit: Visit) -> Response:
@@ -104,16 +107,22 @@ async def sign_in(visit: Visit) -> Response:
     try:
         credentials = Credentials(login=form["login"].strip(), password=SecretStr(form["password"]))
         tokens = await visit.house.sessions.sign_in(credentials)
-    except TooMany as error:
-        return await _SIGN_IN.show(visit, attempt(form, (), error))
-    except (Unauthenticated, ValidationError):
-        form.problem = "That does not match. Check the address or user name, and the password."
-        return await _SIGN_IN.show(visit, form)
-    except Refusal as error:
-        links = [("Mail me the confirmation link again", visit.url("/verify/again"))]
-        return await _SIGN_IN.show(visit, attempt(form, (), error), links=links)
+    except (Refusal, ValidationError) as error:
+        return await _not_in(visit, form, error)
     visit.start_session(tokens)
     return visit.go(visit.home() if tokens.org_id else visit.url("/choose", next=visit.next))
+
+
+async def _not_in(visit: Visit, form: Form, error: Refusal | ValidationError) -> Response:
+    """Say why nobody was signed in, and not whether there is an account."""
+    links = [(text, visit.url(path)) for text, path in _SIGN_IN.links]
+    if isinstance(error, Unauthenticated | ValidationError):
+        form.problem = "That does not match. Check the address or user name, and the password."
+    else:
+        attempt(form, (), error)
+        if not isinstance(error, TooMany):
+            links = [("Mail me the confirmation link again", visit.url("/verify/again"))]
+    return await _SIGN_IN.show(visit, form, links=links)
 
 
 async def sign_up(visit: Visit) -> Response:
@@ -178,24 +187,30 @@ async def _join(visit: Visit, token: str, words: dict[str, Any]) -> Response:
     return visit.go(visit.home())
 
 
-async def _register(visit: Visit, gate: Gate, *, words: Mapping[str, Any] | None = None, **more: str) -> Response:
+async def _register(
+    visit: Visit, gate: Gate, *, words: Mapping[str, Any] | None = None, **more: str
+) -> Response:
     form = visit.form
-    given = {"email": form["email"], "full_name": form["full_name"].strip(), **more}
-    if organization := form["organization"].strip():
-        given["organization"] = organization
     try:
-        new = Registration.model_validate({"password": form["password"], **_filled(given)})
-        registered = await visit.house.sessions.register(new)
+        registered = await visit.house.sessions.register(_registration(form, **more))
     except (Refusal, ValidationError) as error:
-        return await gate.show(visit, attempt(form, gate.fields, error), **(words or {}))
+        return await gate.show(visit, attempt(form, _shown(gate), error), **(words or {}))
     if registered.tokens is None:
         return await plain(visit, title="Look at your mail", help=_CHECK_MAIL.format(email=form["email"]))
     visit.start_session(registered.tokens)
     return visit.go(visit.home())
 
 
-def _filled(values: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value}
+def _shown(gate: Gate) -> Sequence[Field]:
+    """Give the fields that people see, beside which an error can stand."""
+    return [spec for spec in gate.fields if spec.kind != "hidden"]
+
+
+def _registration(form: Form, **more: str) -> Registration:
+    """Read an account to be opened from a form; what was left empty is left out."""
+    given = {name: form[name].strip() for name in ("email", "full_name", "organization")} | more
+    filled = {name: value for name, value in given.items() if value}
+    return Registration.model_validate({"password": form["password"], **filled})
 
 
 async def choose(visit: Visit) -> Response:

@@ -84,7 +84,8 @@ async def refused(visit: Visit, error: BartizanError, status: int) -> Response:
         return visit.go(visit.url("/choose", next=visit.next))
     if isinstance(error, PermissionMissing):
         title = "You cannot open this"
-        text = f"It needs {error.facts.get('permission', 'another role')}. An administrator of your organization can give it to you."
+        missing = error.facts.get("permission", "another role")
+        text = f"It needs {missing}. An administrator of your organization can give it to you."
         return await plain(visit, status, title=title, help=text, go=home, out=True, reference=reference)
     if isinstance(error, NotFound):
         return await plain(

@@ -32,7 +32,10 @@ NEW_PASSWORD = Field(
     missing="Enter a new password",
 )
 _BACK = ("Back to sign-in", "/sign-in")
-_MAILED = "If {email} belongs to an account, a link is on its way. It can take a minute. Look in the spam folder too."
+_MAILED = (
+    "If {email} belongs to an account, a link is on its way. It can take a minute."
+    " Look in the spam folder too."
+)
 
 _FORGOT = Gate(
     title="Forgot your password?",
@@ -51,7 +54,7 @@ _RESET = Gate(
     links=[("Mail me another link", "/forgot")],
 )
 _VERIFY = Gate(
-    title="Confirm your e-mail address",
+    title="Confirm your address",
     help="One step left, so that nobody can use an address that is not theirs.",
     path="/verify",
     button="Confirm e-mail address",
@@ -59,7 +62,7 @@ _VERIFY = Gate(
     links=[("Mail me another link", "/verify/again")],
 )
 _AGAIN = Gate(
-    title="Confirm your e-mail address",
+    title="Confirm your address",
     help="Give the address of your account, and we mail you the link again.",
     path="/verify/again",
     button="Mail me the link",

@@ -18,6 +18,8 @@ from .scope import EVERY
 if TYPE_CHECKING:  # loaded at the first statement that names a walled table
     from .proof import Proof, Source
 
+PROOF = "bartizan.foundation.database.tenancy.proof"
+"""The module that proves; loaded when it is needed."""
 _PROOFS = 4096
 _DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres"}
 # What is skipped whole (strings, quoted names, comments), then each style of parameter.
@@ -129,7 +131,7 @@ class Guard:
         style = connection.dialect.paramstyle
         named, keys = _name_parameters(sql, style, compiled)
         dialect = _DIALECTS.get(connection.dialect.name, connection.dialect.name)
-        module = importlib.import_module("bartizan.foundation.database.tenancy.proof")
+        module = importlib.import_module(PROOF)
         proof: Proof = module.prove(named, dialect, self._known, self._column)
         return proof, keys
 

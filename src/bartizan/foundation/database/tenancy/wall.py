@@ -17,6 +17,7 @@ How it works, and what each part is for:
 =====================  =======================================================================
 """
 
+import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import FunctionType
@@ -30,7 +31,7 @@ from sqlalchemy.sql.base import ExecutableOption
 from bartizan.foundation.context import NobodyAsks, NoOrganization, current
 from bartizan.foundation.database.errors import OutsideOrganization
 
-from .guard import Guard
+from .guard import PROOF, Guard
 from .scope import EVERY, lift, lower, scope
 
 _LOOKUP = "_identity_lookup"
@@ -89,6 +90,10 @@ class TenantWall:
         """Stand in front of further engines."""
         for engine in engines:
             self._guard.install(engine.sync_engine if isinstance(engine, AsyncEngine) else engine)
+
+    def warm(self) -> None:
+        """Load the prover now, which takes a moment, rather than at the first query."""
+        importlib.import_module(PROOF)
 
     def tables(self, metadata: MetaData) -> list[Table]:
         """List the walled tables of a schema."""
@@ -165,9 +170,13 @@ class TenantWall:
             lower()
 
     def _check(self, item: Any, org_id: str, *, new: bool) -> None:
-        if new and getattr(item, self._column) is None:
+        state: InstanceState[Any] = inspect(item)
+        value = state.dict.get(self._column)
+        if value == org_id and (new or self._column not in state.committed_state):
+            return
+        if new and value is None:
             setattr(item, self._column, org_id)
-        history = inspect(item).attrs[self._column].history
+        history = state.attrs[self._column].history
         if {*history.deleted, getattr(item, self._column)} - {org_id}:
             message = f"This {type(item).__name__} belongs to another organization."
             raise OutsideOrganization(message)
