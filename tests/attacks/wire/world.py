@@ -1,4 +1,4 @@
-"""Everything the API offers, and one of each thing in an organization, for attacks that walk through it all."""
+"""Everything the API offers, and one of each thing in an organization, for attacks on them all."""
 
 import re
 from collections.abc import Iterator, Mapping
