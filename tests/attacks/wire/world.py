@@ -1,4 +1,4 @@
-"""Everything the API offers, and one of each thing in an organization, for attacks that walk through it all."""
+"""Everything the API offers, and one of each thing in an organization, for attacks on them all."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -270,4 +270,15 @@ async def furnish(http: httpx.AsyncClient, owner: Person, member: Person, mark: 
     }
 
 
-__all__ = ["API", "MARK", "PUBLIC", "Company", "Operation", "anyone", "bodies", "company", "house", "operations"]
+__all__ = [
+    "API",
+    "MARK",
+    "PUBLIC",
+    "Company",
+    "Operation",
+    "anyone",
+    "bodies",
+    "company",
+    "house",
+    "operations",
+]

@@ -21,8 +21,8 @@ _API = ("/api/v1/", "/openapi.json", "/docs", "/redoc")
 class Platform:
     """Everything of ours below the mount path: one dispatcher on the first segment.
 
-    The API is built when the server starts, or at its first request: a hundred routes take longer to make than
-    all the rest of an attached app, and commands and tests of single rooms never need them.
+    The API is built when the server starts, or at its first request: a hundred routes take longer to make
+    than all the rest of an attached app, and commands and tests of single rooms never need them.
     """
 
     def __init__(self, house: Bartizan) -> None:

@@ -60,7 +60,9 @@ def _described(router: APIRouter) -> APIRouter:
     """Give each route the summary its service method's docstring opens with."""
     for route in _all(router):
         if not route.summary and route.description:
-            route.summary = " ".join(route.description.split("\n\n")[0].split()).rstrip(".").replace("``", "`")
+            route.summary = (
+                " ".join(route.description.split("\n\n")[0].split()).rstrip(".").replace("``", "`")
+            )
     return router
 
 

@@ -46,7 +46,7 @@ class Database:
         self.settings = settings or DatabaseSettings()
         self._production = production
         parsed = _parse(url or self.settings.url.get_secret_value())
-        self._place: "Sqlite | Postgres"
+        self._place: Sqlite | Postgres
         if parsed.get_backend_name() == "sqlite":
             self._place = Sqlite(parsed, self.settings)
         else:
