@@ -1,6 +1,6 @@
 import logging
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import FastAPI
