@@ -21,7 +21,7 @@ from bartizan.house import Bartizan
 
 from .address import Proxies
 from .callers import Callers
-from .cookies import clear_cookie, csrf_cookie, session_cookie, without_cookies
+from .cookies import clear_cookie, csrf_cookie, session_cookie, set_cookie, without_cookies
 from .forgery import CrossSite, comes_from_us
 from .headers import Header, honest, value_of
 from .lifespan import Lifespan
@@ -142,6 +142,8 @@ class Guard:
         if visit.credential is not None:
             try:
                 visit.caller = await self._callers.caller(visit.credential, visit.headers)
+                if token := await self._callers.fresh_token(visit.credential, visit.caller):
+                    visit.cookies.append(set_cookie(self._cookie, token, secure=self._secure))
             except Unauthenticated as error:
                 if visit.credential.how != "cookie":
                     raise
