@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -10,9 +11,9 @@ from pydantic import Field
 
 from bartizan.access.api_keys import ApiKeys, ApiKeysSettings
 from bartizan.access.api_keys.capability import capability as api_keys
-from bartizan.access.identity import Identity, IdentitySettings
+from bartizan.access.identity import EmailTaken, Identity, IdentitySettings, PreparedUser
 from bartizan.access.identity.capability import capability as identity
-from bartizan.access.orgs import Orgs, OrgsSettings
+from bartizan.access.orgs import NewOrganization, Orgs, OrgsSettings
 from bartizan.access.orgs.capability import capability as orgs
 from bartizan.access.rbac import Rbac, RbacSettings
 from bartizan.access.rbac.capability import capability as rbac
@@ -31,7 +32,7 @@ from bartizan.backbone.preferences.capability import capability as preferences
 from bartizan.backbone.secrets import Secrets, SecretsSettings
 from bartizan.backbone.secrets.capability import capability as secrets
 from bartizan.foundation.clock import Clock
-from bartizan.foundation.context import Caller, Permission
+from bartizan.foundation.context import Caller, Permission, current
 from bartizan.foundation.crypto import CryptoSettings, Keyring, SigningKeys
 from bartizan.foundation.database import Database, DatabaseSettings
 from bartizan.foundation.errors import BartizanError, Unavailable
@@ -69,7 +70,7 @@ ACCESS_CHANGES = (
     "refresh.*",
 )
 _MAINTENANCE = "platform.maintenance"
-_STAND_IN = "usr_00000000000000000000000000"
+_STAND_IN = "developer@bartizan.invalid"
 
 
 class Settings(BaseSettings):
@@ -209,6 +210,7 @@ class Bartizan:
             settings=given.api_keys,
         )
         self.started = False
+        self._stand_in: Caller | None = None
         self._hooks: list[Callable[[], None]] = []
         self._crew: Worker | None = None
         self._crew_task: asyncio.Task[None] | None = None
@@ -248,6 +250,8 @@ class Bartizan:
         if self.settings.database_options.auto_migrate and not self.settings.production:
             await self.database.migrate()
         await self.database.check()
+        if not self.settings.enable_auth:
+            self._stand_in = await self._admit_stand_in()
         if self.settings.embedded_worker if embedded is None else embedded:
             self._crew = Worker(self.jobs)
             self._crew_task = asyncio.create_task(self._crew.run(), name="bartizan worker")
@@ -285,10 +289,30 @@ class Bartizan:
     @property
     def stand_in(self) -> Caller | None:
         """Who everybody is while authentication is switched off, which production refuses."""
-        if self.settings.enable_auth:
+        if self._stand_in is None:
             return None
-        names = self.rbac.names()
-        return Caller(id=_STAND_IN, kind="user", user_id=_STAND_IN, permissions=names, operator=True)
+        return replace(self._stand_in, permissions=self.rbac.names())
+
+    async def _admit_stand_in(self) -> Caller:
+        """Make the development user with an organization of their own, unless they are there."""
+        with current.as_system(name="development"):
+            if await self.identity.find_by_email(_STAND_IN) is None:
+                user = PreparedUser(email=_STAND_IN, full_name="Development User", password_hash=None)
+                with suppress(EmailTaken):  # another process was quicker
+                    async with self.database.transaction():
+                        made = await self.identity.create(user, verified=True, operator=True, mail=False)
+                        await self.orgs.create(NewOrganization(name="Development"), owner_id=made.id)
+            known = await self.identity.find_by_email(_STAND_IN)
+            assert known is not None
+            return Caller(
+                id=known.id,
+                kind="user",
+                user_id=known.id,
+                org_id=await self.orgs.first_of(known.id),
+                roles=frozenset({"owner"}),
+                operator=True,
+                email=known.email,
+            )
 
     async def closed(self) -> Unavailable | None:
         """Give the refusal that everybody but operators meets during maintenance."""

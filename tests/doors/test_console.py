@@ -407,6 +407,10 @@ async def test_an_owners_link_that_is_forged_or_old_is_refused(
     token = link.params["token"]
     page = await browser.get(f"/owner?token={token[:-4] + 'AAAA' if forged else token}")
     clock.advance(0 if forged else 1801)
+    cut = await browser.send(
+        await browser.get("/owner?token=x"), email=EMAIL, full_name="", password=PASSWORD
+    )
+    assert "The link is not complete." in cut.text
     answer = await browser.send(page, email=EMAIL, full_name="", password=PASSWORD, organization="Acme")
     assert (answer.status, "bartizan owner link" in answer.text) == (422, True)
     assert await rooms.identity.find_by_email(EMAIL) is None

@@ -96,6 +96,22 @@ class PostgreSQL:
         """Write the address of a database as the server's superuser reaches it."""
         return urlunsplit(urlsplit(self._address)._replace(path=f"/{name}"))
 
+    def cut(self, name: str) -> None:
+        """Break every connection to a database of ours, whatever it is doing."""
+        if self._inside:
+            self._do(self._inside.close())
+            self._inside = None
+        self._do(self._operator.execute(LEAVE, name))
+
+    def turn_away(self, name: str) -> None:
+        """Break every connection to a database, and let nobody in."""
+        self._say(f"alter database {name} allow_connections false")
+        self.cut(name)
+
+    def welcome(self, name: str) -> None:
+        """Let everybody in again."""
+        self._say(f"alter database {name} allow_connections true")
+
     def close(self) -> None:
         """Leave the server as it was found."""
         if self._inside:

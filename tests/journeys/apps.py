@@ -14,7 +14,7 @@ import httpx
 
 from tests.harness.processes import answering, free_port
 
-VENV = Path(os.environ.get("BARTIZAN_APPS_VENV", Path(__file__).parents[2] / ".cache" / "venv-apps"))
+VENV = Path(os.environ.get("BARTIZAN_TEST_APPS", Path(__file__).parents[2] / ".cache" / "venv-apps"))
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,18 @@ import json
 import random
 import secrets
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import pytest
 
+from tests.harness.books import read
 from tests.harness.processes import answering, free_port, surroundings
 
 HERE = Path(__file__).parent
@@ -162,17 +161,10 @@ class Books:
     """What the database holds, read by another program."""
 
     def __init__(self, url: str) -> None:
-        self.url = url.replace("+asyncpg", "")
+        self.url = url
 
     async def ask(self, sql: str) -> list[tuple[Any, ...]]:
-        if self.url.startswith("sqlite"):
-            with closing(sqlite3.connect(self.url.removeprefix("sqlite:///"))) as file:
-                return list(file.execute(sql))
-        connection = await asyncpg.connect(self.url)
-        try:
-            return [tuple(row) for row in await connection.fetch(sql)]
-        finally:
-            await connection.close()
+        return await read(self.url, sql)
 
     async def settled(self) -> None:
         """Wait until every job was done."""

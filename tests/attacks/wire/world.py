@@ -43,6 +43,8 @@ class Operation:
     template: str
     schema: str | None
     """Name of the body's schema, if there is a body."""
+    required: tuple[str, ...] = ()
+    """Names that the query has to hold."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.template}"
@@ -81,6 +83,8 @@ class Operation:
         """Do it, with a good body."""
         if self.schema is not None:
             options.setdefault("json", self.body(things))
+        samples = {"permission": "app:read", "user_id": things["user_id"]}
+        options["params"] = {name: samples[name] for name in self.required} | options.get("params", {})
         return await http.request(self.method, self.path(things), **options)
 
 
@@ -93,7 +97,10 @@ def operations(bz: Bartizan) -> list[Operation]:
             shape: dict[str, Any] = next(iter(content.values()), {})
             schema = shape.get("schema", {}) if content else None
             name = None if schema is None else _name(schema)
-            found.append(Operation(verb.upper(), path.removeprefix("/api/v1"), name))
+            required = tuple(
+                one["name"] for one in operation.get("parameters", ()) if one["in"] == "query" and one["required"]
+            )
+            found.append(Operation(verb.upper(), path.removeprefix("/api/v1"), name, required))
     assert len(found) > 100
     return found
 

@@ -548,3 +548,8 @@ def test_a_password_is_not_sent_in_the_clear() -> None:
 def test_a_sender_is_an_address(sender: str) -> None:
     with pytest.raises(ValidationError):
         EmailSettings(sender=sender)
+
+
+def test_production_does_not_print_links_into_its_log() -> None:
+    assert [problem.name for problem in EmailSettings().unsafe()] == ["backend"]
+    assert EmailSettings(backend="file").unsafe() == ()

@@ -8,7 +8,7 @@ import click
 
 from bartizan.foundation.context import current
 from bartizan.foundation.errors import BartizanError
-from bartizan.foundation.settings import describe, load
+from bartizan.foundation.settings import InvalidSettings, describe, load
 from bartizan.house import Bartizan, Settings
 
 from .running import as_json, asking, fail, table, with_house
@@ -61,8 +61,7 @@ async def check(json_: bool) -> None:  # noqa: FBT001
       BARTIZAN_ENVIRONMENT=production bartizan check
     """
 
-    async def act(house: Bartizan) -> int:
-        findings = await look_over(house)
+    def tell(findings: Sequence[Finding]) -> int:
         if json_:
             as_json([{"what": f.what, "well": f.well, "detail": f.detail, "cure": f.cure} for f in findings])
         else:
@@ -77,7 +76,15 @@ async def check(json_: bool) -> None:  # noqa: FBT001
                     click.echo(f"     {finding.cure}")
         return 0 if all(f.well for f in findings) else 1
 
-    sys.exit(await with_house(act, start=False))
+    async def act(house: Bartizan) -> int:
+        return tell(await look_over(house))
+
+    try:
+        code = await with_house(act, start=False)
+    except InvalidSettings as error:
+        bad = error.facts["problems"]
+        code = tell([Finding(p["name"], well=False, detail=p["reason"], cure=p["cure"]) for p in bad])
+    sys.exit(code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +115,17 @@ async def look_over(house: Bartizan) -> Sequence[Finding]:
         return f"{len((await house.signing_keys.jwks())['keys'])} signing keys"
 
     found = [Finding("settings", well=True, detail=house.settings.environment)]
-    looks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
-        ("database", answers),
-        ("revision", migrated),
-        ("tables", walls),
-        ("keys", keys),
+    looks: list[tuple[str, Callable[[], Awaitable[str]], str]] = [
+        ("database", answers, "Start it, or name another one in BARTIZAN_DATABASE."),
+        ("revision", migrated, ""),
+        ("tables", walls, ""),
+        ("keys", keys, ""),
     ]
-    for what, look in looks:
+    for what, look, advice in looks:
         try:
             found.append(Finding(what, well=True, detail=await look()))
         except BartizanError as error:
-            cure = str(error.facts.get("cure", ""))
+            cure = str(error.facts.get("cure", advice))
             found.append(Finding(what, well=False, detail=str(error), cure=cure))
             break
     return found

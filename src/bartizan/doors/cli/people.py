@@ -2,6 +2,7 @@
 
 import click
 
+from bartizan.access.identity import UnknownUser
 from bartizan.access.rbac import Explanation
 from bartizan.foundation.context import current
 from bartizan.foundation.errors import Invalid
@@ -74,7 +75,11 @@ async def explained(house: Bartizan, person: str, permission: str, org: str | No
     """Explain a decision for somebody named by id or e-mail, in an organization named by id or slug."""
     with current.as_system(name="command line"):
         user = await house.identity.find_by_email(person) if "@" in person else None
-        user_id = user.id if user else person
+        user = user or (await house.identity.people([person])).get(person)
+        if user is None:
+            message = f"Nobody here is {person}."
+            raise UnknownUser(message)
+        user_id = user.id
         theirs = await house.orgs.of(user_id)
         chosen = [one for one in theirs if org in {None, one.id, one.slug}]
         if len(chosen) != 1:

@@ -31,15 +31,15 @@ EXITS: dict[type, int] = {
 def fail(what: str, why: str = "", cure: str = "", *, code: int = 1) -> NoReturn:
     """End the command with three lines: what happened, why, and what to do."""
     click.secho(what, fg="red", bold=True, err=True)
-    for line in filter(None, (why, cure)):
-        click.echo(f"  {line}", err=True)
+    for line in filter(None, (*why.splitlines(), cure)):
+        click.echo(f"  {line.strip()}", err=True)
     sys.exit(code)
 
 
 def refused(error: errors.BartizanError) -> NoReturn:
     """End the command with what a room said."""
     code = next((EXITS[kind] for kind in type(error).__mro__ if kind in EXITS), 1)
-    detail = "" if str(error) == error.title else str(error)
+    detail = str(error).removeprefix(error.title).strip("\n ")
     fail(error.title, detail, str(error.facts.get("cure", "")), code=code)
 
 

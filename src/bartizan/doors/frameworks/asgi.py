@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bartizan.doors.console import Console
@@ -13,6 +14,7 @@ from bartizan.doors.http import Bodies, Health, control_plane, document, respons
 from bartizan.house import Bartizan, Settings
 
 _HEALTH = ("/health", "/metrics", "/.well-known/", "/api/health")
+_ASKED = ("authorization", "content-type", "x-api-key", "x-csrf-token", "x-org-id", "x-team-id", "x-tenant-id")
 _API = ("/api/v1/", "/openapi.json", "/docs", "/redoc")
 
 
@@ -36,7 +38,17 @@ class Platform:
 
     @cached_property
     def _api(self) -> ASGIApp:
-        return Bodies(self.plane)
+        api: ASGIApp = Bodies(self.plane)
+        if origins := self._house.settings.guard.cors_origins:
+            return CORSMiddleware(
+                api,
+                allow_origins=origins,
+                allow_credentials=True,
+                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+                allow_headers=_ASKED,
+                expose_headers=["x-request-id", "retry-after"],
+            )
+        return api
 
     def warm(self) -> None:
         """Build the API and its document now, so that no request waits for it."""

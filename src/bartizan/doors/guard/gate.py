@@ -145,7 +145,7 @@ class Guard:
             except Unauthenticated as error:
                 if visit.credential.how != "cookie":
                     raise
-                if not public:
+                if not public and visit.caller is None:
                     await self._turn_away(visit, error, stale=True)
                     return False
         if not visit.ours or visit.path.startswith(f"{self._mount}/api/"):
@@ -174,15 +174,22 @@ class Guard:
         receive = Limited(visit.receive, self._limit(visit))
         changes = visit.method not in SAFE
         answered = False
+        unrecorded: BartizanError | None = None
 
         async def passing(message: Message) -> None:
-            nonlocal answered
-            if receive.exceeded:
-                return  # what the app makes of the cut body is of no use; 413 follows
+            nonlocal answered, unrecorded
+            if receive.exceeded or unrecorded:
+                return  # what the app says is of no use: a refusal of our own follows
             if message["type"] == "http.response.start" and not answered:
                 answered = True
-                if changes:
-                    await self._record(message["status"], visit)
+                try:
+                    if changes:
+                        await self._record(message["status"], visit)
+                except BartizanError as error:
+                    # An answer that says "not now" already is as good as ours.
+                    if message["status"] != HTTPStatus.SERVICE_UNAVAILABLE:
+                        unrecorded = error
+                        return
             await visit.send(message)
 
         try:
@@ -194,6 +201,8 @@ class Guard:
                 raise
         if receive.exceeded:
             raise TooLarge
+        if unrecorded:
+            raise unrecorded
 
     async def _record(self, status: int, visit: Visit) -> None:
         """Write the mutating request to the audit log, unless a room has told what happened.
@@ -283,7 +292,7 @@ class Guard:
             ip=self._proxies.client(peer, headers),
             user_agent=(value_of(headers, b"user-agent") or "")[:400] or None,
             method=scope.get("method"),
-            path=scope["path"],
+            path=scope["path"].replace("\0", "\ufffd"),  # it goes on record, and PostgreSQL takes no NUL
         )
         tls = scope["scheme"] in {"https", "wss"}
         return Visit(scope, receive, send, origin, tls, self._is_ours(scope["path"]))

@@ -27,6 +27,7 @@ MEDIA_TYPE = "application/problem+json"
 DOCS = "https://bartizan.dev/errors/"
 _OWN = frozenset({"type", "title", "status", "detail", "code", "instance", "request_id"})
 _MOST_ERRORS = 20
+_SOON = "5"  # seconds: most outages that pass at all pass quickly
 
 
 class FieldProblem(BaseModel):
@@ -78,6 +79,8 @@ def response(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) 
     extra = dict(headers or {})
     if (seconds := body.get("retry_after")) is not None:
         extra.setdefault("retry-after", str(max(1, int(seconds))))
+    elif body["status"] == STATUS[errors.Unavailable]:
+        extra.setdefault("retry-after", _SOON)
     if body["status"] == STATUS[errors.Unauthenticated]:
         extra.setdefault("www-authenticate", 'Bearer realm="bartizan"')
     extra.setdefault("cache-control", "no-store")

@@ -92,6 +92,7 @@ _POSTGRES = {
     "40P01": DatabaseBusy,
     "53": DatabaseBusy,
     "53100": DatabaseFull,
+    "55000": DatabaseUnreachable,  # as when a database lets nobody in for a while
     "55P03": DatabaseBusy,
     "57": DatabaseUnreachable,
     "57014": StatementTooSlow,

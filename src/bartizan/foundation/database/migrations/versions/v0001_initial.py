@@ -66,8 +66,8 @@ CREATE TABLE bz_events (
 	CONSTRAINT uq_bz_events_id UNIQUE (id)
 )
 """,
-        'CREATE INDEX ix_bz_events_stream_timestamp ON bz_events (stream, timestamp)',
         'CREATE INDEX ix_bz_events_stream_type_sequence ON bz_events (stream, type, sequence)',
+        'CREATE INDEX ix_bz_events_stream_timestamp ON bz_events (stream, timestamp)',
         """
 CREATE TABLE bz_events_heads (
 	stream VARCHAR(30) NOT NULL,
@@ -127,8 +127,8 @@ CREATE TABLE bz_rbac_grants (
 	CONSTRAINT uq_bz_rbac_grants_org_id_user_id_permission UNIQUE (org_id, user_id, permission)
 )
 """,
-        'CREATE INDEX ix_bz_rbac_grants_user_id ON bz_rbac_grants (user_id)',
         'CREATE INDEX ix_bz_rbac_grants_org_id ON bz_rbac_grants (org_id)',
+        'CREATE INDEX ix_bz_rbac_grants_user_id ON bz_rbac_grants (user_id)',
         """
 CREATE TABLE bz_crypto_signing_keys (
 	kid VARCHAR(43) NOT NULL,
@@ -214,9 +214,9 @@ CREATE TABLE bz_sessions (
 	CONSTRAINT uq_bz_sessions_previous_digest UNIQUE (previous_digest)
 )
 """,
-        'CREATE INDEX ix_bz_sessions_user_id ON bz_sessions (user_id)',
-        'CREATE INDEX ix_bz_sessions_org_id ON bz_sessions (org_id)',
         'CREATE INDEX ix_bz_sessions_expires_at ON bz_sessions (expires_at)',
+        'CREATE INDEX ix_bz_sessions_org_id ON bz_sessions (org_id)',
+        'CREATE INDEX ix_bz_sessions_user_id ON bz_sessions (user_id)',
         'CREATE INDEX ix_bz_sessions_actor_id ON bz_sessions (actor_id)',
         """
 CREATE TABLE bz_sessions_owner_links (
@@ -262,12 +262,12 @@ CREATE TABLE bz_audit_events (
 	CONSTRAINT uq_bz_audit_events_id UNIQUE (id)
 )
 """,
-        'CREATE INDEX ix_bz_audit_events_log_id_actor_id_occurred_at ON bz_audit_events (log_id, actor_id, occurred_at)',
         'CREATE INDEX ix_bz_audit_events_log_id_occurred_at ON bz_audit_events (log_id, occurred_at)',
-        'CREATE INDEX ix_bz_audit_events_log_id_action_occurred_at ON bz_audit_events (log_id, action, occurred_at)',
         'CREATE INDEX ix_bz_audit_events_log_id_target_id_occurred_at ON bz_audit_events (log_id, target_id, occurred_at)',
-        'CREATE INDEX ix_bz_audit_events_xid ON bz_audit_events (xid)',
         'CREATE INDEX ix_bz_audit_events_log_id_request_id ON bz_audit_events (log_id, request_id)',
+        'CREATE INDEX ix_bz_audit_events_log_id_actor_id_occurred_at ON bz_audit_events (log_id, actor_id, occurred_at)',
+        'CREATE INDEX ix_bz_audit_events_log_id_action_occurred_at ON bz_audit_events (log_id, action, occurred_at)',
+        'CREATE INDEX ix_bz_audit_events_xid ON bz_audit_events (xid)',
         """
 CREATE TRIGGER IF NOT EXISTS bz_audit_events_no_update BEFORE UPDATE ON bz_audit_events
         BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
@@ -311,8 +311,8 @@ CREATE TABLE bz_email_messages (
 	CONSTRAINT pk_bz_email_messages PRIMARY KEY (id)
 )
 """,
-        'CREATE INDEX ix_bz_email_messages_org_id_id ON bz_email_messages (org_id, id)',
         'CREATE INDEX ix_bz_email_messages_status_created_at ON bz_email_messages (status, created_at)',
+        'CREATE INDEX ix_bz_email_messages_org_id_id ON bz_email_messages (org_id, id)',
         """
 CREATE TABLE bz_jobs (
 	id VARCHAR(30) NOT NULL,
@@ -339,13 +339,13 @@ CREATE TABLE bz_jobs (
 	CONSTRAINT pk_bz_jobs PRIMARY KEY (id)
 )
 """,
-        "CREATE INDEX ix_bz_jobs_finished ON bz_jobs (finished_at) WHERE state IN ('done', 'dead', 'cancelled')",
-        "CREATE INDEX ix_bz_jobs_ready ON bz_jobs (queue, lane, priority DESC, run_at, id) WHERE state = 'ready'",
-        "CREATE UNIQUE INDEX uq_bz_jobs_live_key ON bz_jobs (lane, unique_key) WHERE state IN ('waiting', 'ready', 'leased') AND unique_key IS NOT NULL",
         "CREATE INDEX ix_bz_jobs_leased ON bz_jobs (lane, lease_until) WHERE state = 'leased'",
-        'CREATE INDEX ix_bz_jobs_lane ON bz_jobs (lane, id)',
-        "CREATE INDEX ix_bz_jobs_waiting ON bz_jobs (run_at) WHERE state = 'waiting'",
         "CREATE INDEX ix_bz_jobs_dead ON bz_jobs (lane, fingerprint) WHERE state = 'dead'",
+        "CREATE INDEX ix_bz_jobs_ready ON bz_jobs (queue, lane, priority DESC, run_at, id) WHERE state = 'ready'",
+        "CREATE INDEX ix_bz_jobs_finished ON bz_jobs (finished_at) WHERE state IN ('done', 'dead', 'cancelled')",
+        "CREATE UNIQUE INDEX uq_bz_jobs_live_key ON bz_jobs (lane, unique_key) WHERE state IN ('waiting', 'ready', 'leased') AND unique_key IS NOT NULL",
+        "CREATE INDEX ix_bz_jobs_waiting ON bz_jobs (run_at) WHERE state = 'waiting'",
+        'CREATE INDEX ix_bz_jobs_lane ON bz_jobs (lane, id)',
         """
 CREATE TABLE bz_jobs_schedules (
 	id VARCHAR(30) NOT NULL,
@@ -435,8 +435,8 @@ CREATE TABLE bz_orgs_members (
 	CONSTRAINT fk_bz_orgs_members_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_members_user_id ON bz_orgs_members (user_id)',
         'CREATE INDEX ix_bz_orgs_members_org_id ON bz_orgs_members (org_id)',
+        'CREATE INDEX ix_bz_orgs_members_user_id ON bz_orgs_members (user_id)',
         """
 CREATE TABLE bz_orgs_teams (
 	id VARCHAR(30) NOT NULL,
@@ -593,8 +593,8 @@ CREATE TABLE bz_events (
 	CONSTRAINT uq_bz_events_id UNIQUE (id)
 )
 """,
-        'CREATE INDEX ix_bz_events_stream_timestamp ON bz_events (stream, timestamp)',
         'CREATE INDEX ix_bz_events_stream_type_sequence ON bz_events (stream, type, sequence)',
+        'CREATE INDEX ix_bz_events_stream_timestamp ON bz_events (stream, timestamp)',
         """
 CREATE TABLE bz_events_heads (
 	stream VARCHAR(30) NOT NULL,
@@ -654,8 +654,8 @@ CREATE TABLE bz_rbac_grants (
 	CONSTRAINT uq_bz_rbac_grants_org_id_user_id_permission UNIQUE (org_id, user_id, permission)
 )
 """,
-        'CREATE INDEX ix_bz_rbac_grants_user_id ON bz_rbac_grants (user_id)',
         'CREATE INDEX ix_bz_rbac_grants_org_id ON bz_rbac_grants (org_id)',
+        'CREATE INDEX ix_bz_rbac_grants_user_id ON bz_rbac_grants (user_id)',
         """
 CREATE TABLE bz_crypto_signing_keys (
 	kid VARCHAR(43) NOT NULL,
@@ -741,9 +741,9 @@ CREATE TABLE bz_sessions (
 	CONSTRAINT uq_bz_sessions_previous_digest UNIQUE (previous_digest)
 )
 """,
-        'CREATE INDEX ix_bz_sessions_user_id ON bz_sessions (user_id)',
-        'CREATE INDEX ix_bz_sessions_org_id ON bz_sessions (org_id)',
         'CREATE INDEX ix_bz_sessions_expires_at ON bz_sessions (expires_at)',
+        'CREATE INDEX ix_bz_sessions_org_id ON bz_sessions (org_id)',
+        'CREATE INDEX ix_bz_sessions_user_id ON bz_sessions (user_id)',
         'CREATE INDEX ix_bz_sessions_actor_id ON bz_sessions (actor_id)',
         """
 CREATE TABLE bz_sessions_owner_links (
@@ -790,12 +790,12 @@ CREATE TABLE bz_audit_events (
 	CONSTRAINT uq_bz_audit_events_id UNIQUE (id)
 )
 """,
-        'CREATE INDEX ix_bz_audit_events_log_id_actor_id_occurred_at ON bz_audit_events (log_id, actor_id, occurred_at)',
         'CREATE INDEX ix_bz_audit_events_log_id_occurred_at ON bz_audit_events (log_id, occurred_at)',
-        'CREATE INDEX ix_bz_audit_events_log_id_action_occurred_at ON bz_audit_events (log_id, action, occurred_at)',
         'CREATE INDEX ix_bz_audit_events_log_id_target_id_occurred_at ON bz_audit_events (log_id, target_id, occurred_at)',
-        'CREATE INDEX ix_bz_audit_events_xid ON bz_audit_events (xid)',
         'CREATE INDEX ix_bz_audit_events_log_id_request_id ON bz_audit_events (log_id, request_id)',
+        'CREATE INDEX ix_bz_audit_events_log_id_actor_id_occurred_at ON bz_audit_events (log_id, actor_id, occurred_at)',
+        'CREATE INDEX ix_bz_audit_events_log_id_action_occurred_at ON bz_audit_events (log_id, action, occurred_at)',
+        'CREATE INDEX ix_bz_audit_events_xid ON bz_audit_events (xid)',
         """
 CREATE OR REPLACE FUNCTION bz_audit_append_only() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege'; END $$
@@ -843,8 +843,8 @@ CREATE TABLE bz_email_messages (
 	CONSTRAINT pk_bz_email_messages PRIMARY KEY (id)
 )
 """,
-        'CREATE INDEX ix_bz_email_messages_org_id_id ON bz_email_messages (org_id, id)',
         'CREATE INDEX ix_bz_email_messages_status_created_at ON bz_email_messages (status, created_at)',
+        'CREATE INDEX ix_bz_email_messages_org_id_id ON bz_email_messages (org_id, id)',
         """
 CREATE TABLE bz_jobs (
 	id VARCHAR(30) NOT NULL,
@@ -871,13 +871,13 @@ CREATE TABLE bz_jobs (
 	CONSTRAINT pk_bz_jobs PRIMARY KEY (id)
 )
 """,
-        "CREATE INDEX ix_bz_jobs_finished ON bz_jobs (finished_at) WHERE state IN ('done', 'dead', 'cancelled')",
-        "CREATE INDEX ix_bz_jobs_ready ON bz_jobs (queue, lane, priority DESC, run_at, id) WHERE state = 'ready'",
-        "CREATE UNIQUE INDEX uq_bz_jobs_live_key ON bz_jobs (lane, unique_key) WHERE state IN ('waiting', 'ready', 'leased') AND unique_key IS NOT NULL",
         "CREATE INDEX ix_bz_jobs_leased ON bz_jobs (lane, lease_until) WHERE state = 'leased'",
-        'CREATE INDEX ix_bz_jobs_lane ON bz_jobs (lane, id)',
-        "CREATE INDEX ix_bz_jobs_waiting ON bz_jobs (run_at) WHERE state = 'waiting'",
         "CREATE INDEX ix_bz_jobs_dead ON bz_jobs (lane, fingerprint) WHERE state = 'dead'",
+        "CREATE INDEX ix_bz_jobs_ready ON bz_jobs (queue, lane, priority DESC, run_at, id) WHERE state = 'ready'",
+        "CREATE INDEX ix_bz_jobs_finished ON bz_jobs (finished_at) WHERE state IN ('done', 'dead', 'cancelled')",
+        "CREATE UNIQUE INDEX uq_bz_jobs_live_key ON bz_jobs (lane, unique_key) WHERE state IN ('waiting', 'ready', 'leased') AND unique_key IS NOT NULL",
+        "CREATE INDEX ix_bz_jobs_waiting ON bz_jobs (run_at) WHERE state = 'waiting'",
+        'CREATE INDEX ix_bz_jobs_lane ON bz_jobs (lane, id)',
         """
 CREATE TABLE bz_jobs_schedules (
 	id VARCHAR(30) NOT NULL,
@@ -967,8 +967,8 @@ CREATE TABLE bz_orgs_members (
 	CONSTRAINT fk_bz_orgs_members_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_members_user_id ON bz_orgs_members (user_id)',
         'CREATE INDEX ix_bz_orgs_members_org_id ON bz_orgs_members (org_id)',
+        'CREATE INDEX ix_bz_orgs_members_user_id ON bz_orgs_members (user_id)',
         """
 CREATE TABLE bz_orgs_teams (
 	id VARCHAR(30) NOT NULL,
