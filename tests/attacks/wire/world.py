@@ -93,8 +93,9 @@ def operations(bz: Bartizan) -> list[Operation]:
     found: list[Operation] = []
     for path, verbs in control_plane(bz).openapi()["paths"].items():
         for verb, operation in verbs.items():
-            content = operation.get("requestBody", {}).get("content", {})
-            schema = next(iter(content.values()), {}).get("schema", {}) if content else None
+            content: dict[str, Any] = operation.get("requestBody", {}).get("content", {})
+            shape: dict[str, Any] = next(iter(content.values()), {})
+            schema = shape.get("schema", {}) if content else None
             name = None if schema is None else _name(schema)
             required = tuple(
                 one["name"]

@@ -109,8 +109,9 @@ def _operation_id(route: APIRoute) -> str:
     method = getattr(route.endpoint, "__name__", route.name)
     if route.name != method:
         return route.name
-    owner = type(getattr(route.endpoint, "__self__", None))
-    if owner is type(None) or owner.__name__.startswith("_"):
+    bound: object = getattr(route.endpoint, "__self__", None)
+    owner = type(bound)
+    if bound is None or owner.__name__.startswith("_"):
         service = route.endpoint.__module__.split(".")[-2]  # what routes.py adds belongs to its room
     else:
         service = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", owner.__name__).lower()
