@@ -67,7 +67,7 @@ class Callers:
         self._known.clear()
 
     async def fresh_token(self, credential: Credential, caller: Caller) -> str | None:
-        """Give a browser's session another token when what its holder may do has changed; mostly there is none."""
+        """Give a browser's session another token when what its holder may do has changed."""
         if credential.how != "cookie" or caller.session_id not in self._due:
             return None
         self._due.discard(caller.session_id)

@@ -64,7 +64,9 @@ class _Plane(FastAPI):
         """Give the OpenAPI document; it is written once."""
         if self.openapi_schema is None:
             document = super().openapi()
-            document["components"]["responses"] = {_named(status): _refusal(why) for status, why in _WHY.items()}
+            document["components"]["responses"] = {
+                _named(status): _refusal(why) for status, why in _WHY.items()
+            }
             for verbs in document["paths"].values():
                 for operation in verbs.values():
                     for status in _WHY:

@@ -122,7 +122,7 @@ class Assignments:
             self._ledger.changed(org_id, user_id)
 
     async def suspend(self, user_id: str, *, org_id: str, keep_an_owner: bool = True) -> None:
-        """Make the person's roles give nothing until :meth:`resume`; refuses the last owner, unless told not to."""
+        """Make the person's roles give nothing until :meth:`resume`; the last owner's only if told to."""
         async with self._database.transaction() as session:
             store = RbacStore(self._database, session, org_id)
             if keep_an_owner:
