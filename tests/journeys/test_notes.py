@@ -65,7 +65,9 @@ async def notes(tmp_path: Path) -> AsyncGenerator[Notes]:
         url = f"http://127.0.0.1:{port}"
         await answering(f"{url}/_bartizan/health/ready", server, log)
         said = log.read_text()
-        yield Notes(url, said, tmp_path / "data", {role: (email, word) for role, email, word in PERSON.findall(said)})
+        yield Notes(
+            url, said, tmp_path / "data", {role: (email, word) for role, email, word in PERSON.findall(said)}
+        )
     finally:
         server.terminate()
         assert server.wait(30) == 0, log.read_text()
