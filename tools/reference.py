@@ -258,7 +258,9 @@ def plain(text: str) -> str:
 def operations() -> Iterator[str]:
     """Write the OpenAPI document, for reviews and for programs that generate clients."""
     with tempfile.TemporaryDirectory() as folder:
-        house = Bartizan({"environment": "test", "data_dir": folder, "database": f"sqlite:///{folder}/none.db"})
+        house = Bartizan(
+            {"environment": "test", "data_dir": folder, "database": f"sqlite:///{folder}/none.db"}
+        )
         yield json.dumps(openapi(house), indent=1, sort_keys=True, ensure_ascii=False)
         house.identity.close()
 

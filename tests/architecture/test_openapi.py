@@ -18,7 +18,9 @@ PROBLEM = "application/problem+json"
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[Bartizan]:
-    house = Bartizan({"environment": "test", "data_dir": str(tmp_path), "database": f"sqlite:///{tmp_path}/none.db"})
+    house = Bartizan(
+        {"environment": "test", "data_dir": str(tmp_path), "database": f"sqlite:///{tmp_path}/none.db"}
+    )
     yield house
     house.identity.close()
 
@@ -54,7 +56,9 @@ def test_every_route_is_in_the_document(house: Bartizan) -> None:
 def test_every_operation_has_a_name_of_its_own_and_a_sentence(house: Bartizan) -> None:
     found = dict(operations(openapi(house)))
     names = Counter(operation["operationId"] for operation in found.values())
-    assert [name for name, times in names.items() if times > 1 or not re.fullmatch(r"[a-z][a-z_]+", name)] == []
+    assert [
+        name for name, times in names.items() if times > 1 or not re.fullmatch(r"[a-z][a-z_]+", name)
+    ] == []
     for name, operation in found.items():
         assert operation["tags"], name
         assert len(operation["summary"].split()) > 1, name

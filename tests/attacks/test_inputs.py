@@ -39,7 +39,9 @@ HEADERS = st.lists(st.tuples(NAMES, TOKENS), max_size=6)
 
 @QUICK
 @given(headers=HEADERS)
-async def test_no_header_is_a_credential_by_accident(bartizan_settings: dict[str, Any], headers: list[Any]) -> None:
+async def test_no_header_is_a_credential_by_accident(
+    bartizan_settings: dict[str, Any], headers: list[Any]
+) -> None:
     house = Bartizan(bartizan_settings)
     callers = Callers(
         house.sessions, house.api_keys, house.orgs, clock=ManualClock(), ttl=5, cookie="bartizan"

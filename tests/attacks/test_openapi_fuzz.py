@@ -68,13 +68,17 @@ def fuzz(folder: Path, url: str, examples: int, *more: str) -> None:
 
 @pytest.mark.feature("GEN-02")
 @pytest.mark.timeout(600)
-async def test_an_owner_meets_no_fault_and_no_undocumented_answer(served: tuple[str, str], tmp_path: Path) -> None:
+async def test_an_owner_meets_no_fault_and_no_undocumented_answer(
+    served: tuple[str, str], tmp_path: Path
+) -> None:
     url, token = served
     fuzz(tmp_path, url, 8, "--header", f"Authorization: Bearer {token}", "--exclude-path-regex", ENDINGS)
 
 
 @pytest.mark.feature("GEN-02")
 @pytest.mark.timeout(600)
-async def test_nobody_meets_no_fault_and_no_undocumented_answer(served: tuple[str, str], tmp_path: Path) -> None:
+async def test_nobody_meets_no_fault_and_no_undocumented_answer(
+    served: tuple[str, str], tmp_path: Path
+) -> None:
     url, _ = served
     fuzz(tmp_path, url, 5, "--include-path-regex", OPEN)

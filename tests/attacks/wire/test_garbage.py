@@ -88,14 +88,21 @@ async def test_what_cannot_be_stored_is_refused_wherever_it_hides(
         for path, body in bodies.items():
             refused(await http.post(API + path.strip(), content=body % value, headers=JSON), 422)
         refused(
-            await http.put(f"{API}/preferences/theme.color", content=f'{{"value": "{value}"}}', headers=JSON), 422
+            await http.put(f"{API}/preferences/theme.color", content=f'{{"value": "{value}"}}', headers=JSON),
+            422,
         )
 
 
 @pytest.mark.feature("NET-03")
 async def test_a_nul_in_an_address_is_refused_and_the_record_goes_on(app: Wrapped, owner: Person) -> None:
     async with program(app, owner) as http:
-        for path in ("/teams%00", "/teams/%00", "/audit?user=a%00b", "/events?type=%00", "/rbac/who-can?permission=%00"):
+        for path in (
+            "/teams%00",
+            "/teams/%00",
+            "/audit?user=a%00b",
+            "/events?type=%00",
+            "/rbac/who-can?permission=%00",
+        ):
             url = httpx.URL("http://app.test", raw_path=(API + path).encode())
             for method in ("GET", "POST", "DELETE"):
                 refused(await http.request(method, url), 404, 405, 422)
@@ -119,7 +126,12 @@ async def test_another_content_type_is_not_taken_for_json(app: Wrapped, owner: P
             assert made.status_code == 201
         else:
             refused(made, 400, 415, 422)
-        refused(await http.post(f"{API}/auth/login", content=b"\x00\xff", headers={"content-type": kind}), 400, 401, 422)
+        refused(
+            await http.post(f"{API}/auth/login", content=b"\x00\xff", headers={"content-type": kind}),
+            400,
+            401,
+            422,
+        )
 
 
 @pytest.mark.feature("NET-03")
@@ -233,5 +245,7 @@ async def test_a_request_that_ends_in_two_places_is_refused(app: Wrapped) -> Non
             assert answer.count(b"HTTP/1.1 ") <= 1, "one request was taken for two"
             status = int(answer.split(b" ", 2)[1]) if answer else 400
             assert 400 <= status < 500, (rest, answer[:200])
-        alive = await talk(url, b"GET /_bartizan/health/live HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n")
+        alive = await talk(
+            url, b"GET /_bartizan/health/live HTTP/1.1\r\nHost: app\r\nConnection: close\r\n\r\n"
+        )
         assert b" 200 " in alive.split(b"\r\n")[0]

@@ -123,7 +123,10 @@ async def test_ids_of_a_neighbour_in_bodies_and_queries_lead_nowhere(world: Worl
         ("/workspaces", {"team_id": theirs["team_id"]}),
         ("/sessions/all", {"user_id": user}),
         ("/rbac/explain", {"user_id": user, "permission": "app:read"}),
-        ("/rbac/explain", {"user_id": acme.member.id, "permission": "app:read", "team_id": theirs["team_id"]}),
+        (
+            "/rbac/explain",
+            {"user_id": acme.member.id, "permission": "app:read", "team_id": theirs["team_id"]},
+        ),
         ("/preferences/theme.color", {"level": "organization", "owner_id": globex.id}),
         ("/preferences/theme.color", {"level": "team", "owner_id": theirs["team_id"]}),
         ("/jobs", {"everywhere": "true"}),

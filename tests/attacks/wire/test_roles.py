@@ -124,7 +124,11 @@ async def test_a_key_that_may_only_look_changes_nothing_even_of_its_owners(world
     async with program(world.app, world.acme.owner) as http:
         made = await http.post(f"{API}/api-keys", json={"name": "looks", "scopes": ["app:read"]})
     async with anyone(world.app, **{"x-api-key": made.json()["secret"]}) as http:
-        mine = {**world.acme.things, "user_id": world.acme.owner.id, "session_id": world.acme.owner.session_id}
+        mine = {
+            **world.acme.things,
+            "user_id": world.acme.owner.id,
+            "session_id": world.acme.owner.session_id,
+        }
         for things in (world.acme.things, mine):
             for operation in world.operations:
                 if not operation.changes or str(operation) in PUBLIC:

@@ -105,7 +105,9 @@ async def test_acting_as_another_gives_no_more_and_is_on_record_with_both_names(
         assert done.status_code == 200
     if as_owner:
         async with anyone(world.app, authorization=f"Bearer {as_owner}") as http:
-            assert (await http.post(f"{API}/orgs/{acme.id}/close", json={"confirm": "acme"})).status_code == 403
+            assert (
+                await http.post(f"{API}/orgs/{acme.id}/close", json={"confirm": "acme"})
+            ).status_code == 403
     async with program(world.app, acme.owner) as http:
         rows = (await http.get(f"{API}/audit", params={"user": acme.member.id, "limit": 200})).json()["items"]
         every = (await http.get(f"{API}/audit", params={"limit": 200})).json()["items"]
@@ -166,13 +168,16 @@ async def test_nothing_over_http_tells_who_has_an_account(bartizan_settings: dic
                 shown = []
                 for who, email in (("known", known), ("unknown", f"new-{number}@example.com")):
                     started = time.perf_counter()
-                    answer = await http.post(f"{API}/auth/register", json={"email": email, "password": PASSWORD})
+                    answer = await http.post(
+                        f"{API}/auth/register", json={"email": email, "password": PASSWORD}
+                    )
                     took[who].append(time.perf_counter() - started)
                     shown.append((answer.status_code, answer.text, sorted(answer.headers)))
                 assert shown[0] == shown[1]
             for path in ("/auth/password/forgot", "/auth/verify/resend"):
                 answers = [
-                    await http.post(API + path, json={"email": email}) for email in (known, "nobody@example.com")
+                    await http.post(API + path, json={"email": email})
+                    for email in (known, "nobody@example.com")
                 ]
                 assert {(a.status_code, a.text) for a in answers} == {(202, answers[0].text)}
             wrong = [

@@ -104,7 +104,15 @@ async def test_jobs_and_keys_go_on_after_a_jump(
         clock.jump(jump)
         clock.advance(10)
         await app.bz.jobs.schedules.fire()
-        for path in ("/jobs", "/jobs/counts", "/jobs/schedules", "/api-keys", "/sessions", "/audit", "/events"):
+        for path in (
+            "/jobs",
+            "/jobs/counts",
+            "/jobs/schedules",
+            "/api-keys",
+            "/sessions",
+            "/audit",
+            "/events",
+        ):
             answer = await http.get(API + path)
             assert answer.status_code in {200, 401}, (path, answer.text)
             assert answer.status_code == 200 or jump > 0

@@ -97,7 +97,9 @@ def operations(bz: Bartizan) -> list[Operation]:
             schema = next(iter(content.values()), {}).get("schema", {}) if content else None
             name = None if schema is None else _name(schema)
             required = tuple(
-                one["name"] for one in operation.get("parameters", ()) if one["in"] == "query" and one["required"]
+                one["name"]
+                for one in operation.get("parameters", ())
+                if one["in"] == "query" and one["required"]
             )
             found.append(Operation(verb.upper(), path.removeprefix("/api/v1"), name, required))
     assert len(found) > 100
@@ -270,4 +272,15 @@ async def furnish(http: httpx.AsyncClient, owner: Person, member: Person, mark: 
     }
 
 
-__all__ = ["API", "MARK", "PUBLIC", "Company", "Operation", "anyone", "bodies", "company", "house", "operations"]
+__all__ = [
+    "API",
+    "MARK",
+    "PUBLIC",
+    "Company",
+    "Operation",
+    "anyone",
+    "bodies",
+    "company",
+    "house",
+    "operations",
+]
