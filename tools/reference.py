@@ -205,10 +205,10 @@ def problems() -> Iterator[str]:
     """Write every error, by its stable code."""
     yield "# Errors\n"
     yield "Over HTTP each is a problem document (RFC 9457) with its code; in a shell, an exit code.\n"
-    general = [
-        error for error in subclasses(BartizanError) if error.__module__.startswith("bartizan.foundation")
-    ]
-    yield from problem_section("everywhere", general)
+    import_module("bartizan.doors.frameworks")
+    every = {error for error in subclasses(BartizanError) if not error.__name__.startswith("_")}
+    for name, place in (("everywhere", "bartizan.foundation"), ("doors", "bartizan.doors")):
+        yield from problem_section(name, [error for error in every if error.__module__.startswith(place)])
     for room in capabilities():
         if room.errors:
             yield from problem_section(room.name, room.errors)

@@ -34,7 +34,7 @@ async def served(tmp_path: Path, database_url: str) -> AsyncGenerator[tuple[str,
         "BARTIZAN_SESSIONS__ACCESS_MINUTES": "60",
     }
     bartizan = [sys.executable, "-m", "bartizan"]
-    demo = subprocess.run(
+    demo = subprocess.run(  # noqa: ASYNC221 - nothing else runs yet
         [*bartizan, "demo", "--json"], env=environ, capture_output=True, text=True, check=True
     )
     owner = next(person for person in json.loads(demo.stdout)["people"] if person["role"] == "owner")
@@ -42,7 +42,7 @@ async def served(tmp_path: Path, database_url: str) -> AsyncGenerator[tuple[str,
     url = f"http://127.0.0.1:{port}"
     log = tmp_path / "server.log"
     with log.open("wb") as out:
-        server = subprocess.Popen(
+        server = subprocess.Popen(  # noqa: ASYNC220 - it must outlive this coroutine's awaits
             [*bartizan, "serve", "--port", str(port)], env=environ, stdout=out, stderr=out
         )
         try:

@@ -1,4 +1,4 @@
-"""Everything the API offers, and one of each thing in an organization, for attacks that walk through it all."""
+"""Everything the API offers, and one of each thing in an organization, for attacks on them all."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -93,8 +93,9 @@ def operations(bz: Bartizan) -> list[Operation]:
     found: list[Operation] = []
     for path, verbs in control_plane(bz).openapi()["paths"].items():
         for verb, operation in verbs.items():
-            content = operation.get("requestBody", {}).get("content", {})
-            schema = next(iter(content.values()), {}).get("schema", {}) if content else None
+            content: dict[str, Any] = operation.get("requestBody", {}).get("content", {})
+            shape: dict[str, Any] = next(iter(content.values()), {})
+            schema = shape.get("schema", {}) if content else None
             name = None if schema is None else _name(schema)
             required = tuple(
                 one["name"]

@@ -64,7 +64,9 @@ class _Plane(FastAPI):
         """Give the OpenAPI document; it is written once."""
         if self.openapi_schema is None:
             document = super().openapi()
-            document["components"]["responses"] = {_named(status): _refusal(why) for status, why in _WHY.items()}
+            document["components"]["responses"] = {
+                _named(status): _refusal(why) for status, why in _WHY.items()
+            }
             for verbs in document["paths"].values():
                 for operation in verbs.values():
                     for status in _WHY:
@@ -86,7 +88,9 @@ def _described(router: APIRouter) -> APIRouter:
     """Give each route the summary its service method's docstring opens with."""
     for route in _all(router):
         if not route.summary and route.description:
-            route.summary = " ".join(route.description.split("\n\n")[0].split()).rstrip(".").replace("``", "`")
+            route.summary = (
+                " ".join(route.description.split("\n\n")[0].split()).rstrip(".").replace("``", "`")
+            )
     return router
 
 
@@ -107,8 +111,9 @@ def _operation_id(route: APIRoute) -> str:
     method = getattr(route.endpoint, "__name__", route.name)
     if route.name != method:
         return route.name
-    owner = type(getattr(route.endpoint, "__self__", None))
-    if owner is type(None) or owner.__name__.startswith("_"):
+    bound: object = getattr(route.endpoint, "__self__", None)
+    owner = type(bound)
+    if bound is None or owner.__name__.startswith("_"):
         service = route.endpoint.__module__.split(".")[-2]  # what routes.py adds belongs to its room
     else:
         service = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", owner.__name__).lower()
