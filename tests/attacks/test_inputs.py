@@ -1,4 +1,4 @@
-"""Whatever arrives in a header, a cursor, a path or the environment: an answer or a refusal, never a crash."""
+"""Whatever arrives in a header, cursor, path or the environment: an answer or a refusal, never a crash."""
 
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,20 @@ from bartizan.house import Bartizan, Settings
 QUICK = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 RAW = st.binary(max_size=200).filter(lambda raw: b"\0" not in raw)
 NAMES = st.sampled_from(
-    [b"authorization", b"cookie", b"x-api-key", b"x-forwarded-for", b"x-forwarded-proto", b"host", b"origin", b"referer",
-     b"sec-fetch-site", b"x-org-id", b"x-team-id"]
-)  # fmt: skip
+    [
+        b"authorization",
+        b"cookie",
+        b"x-api-key",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+        b"host",
+        b"origin",
+        b"referer",
+        b"sec-fetch-site",
+        b"x-org-id",
+        b"x-team-id",
+    ]
+)
 TOKENS = st.one_of(
     RAW,
     RAW.map(lambda raw: b"Bearer " + raw),
@@ -137,10 +148,24 @@ def test_a_body_has_a_depth_and_is_text_or_not(body: bytes) -> None:
 
 
 VARIABLES = st.sampled_from(
-    ["BARTIZAN_DATABASE", "BARTIZAN_SECRET_KEY", "BARTIZAN_MOUNT", "BARTIZAN_BASE_URL", "BARTIZAN_ENVIRONMENT",
-     "BARTIZAN_GUARD__TRUSTED_PROXIES", "BARTIZAN_GUARD__MAX_BODY", "BARTIZAN_METRICS_FROM", "BARTIZAN_EMAIL__BACKEND",
-     "BARTIZAN_SESSIONS__ACCESS_MINUTES", "BARTIZAN_NO_SUCH", "BARTIZAN_", "BARTIZAN___", "BARTIZAN_GUARD", "bartizan_mount"]
-)  # fmt: skip
+    [
+        "BARTIZAN_DATABASE",
+        "BARTIZAN_SECRET_KEY",
+        "BARTIZAN_MOUNT",
+        "BARTIZAN_BASE_URL",
+        "BARTIZAN_ENVIRONMENT",
+        "BARTIZAN_GUARD__TRUSTED_PROXIES",
+        "BARTIZAN_GUARD__MAX_BODY",
+        "BARTIZAN_METRICS_FROM",
+        "BARTIZAN_EMAIL__BACKEND",
+        "BARTIZAN_SESSIONS__ACCESS_MINUTES",
+        "BARTIZAN_NO_SUCH",
+        "BARTIZAN_",
+        "BARTIZAN___",
+        "BARTIZAN_GUARD",
+        "bartizan_mount",
+    ]
+)
 
 
 @QUICK

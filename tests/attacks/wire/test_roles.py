@@ -1,4 +1,4 @@
-"""Who may do what over HTTP: nobody, a browser led by another site, a viewer, and bodies that ask for more."""
+"""Who may do what over HTTP: nobody, a browser led by another site, a viewer, bodies that ask for more."""
 
 from typing import Any
 

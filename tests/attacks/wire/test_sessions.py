@@ -1,4 +1,4 @@
-"""Signing in over HTTP: sessions that were fixed or kept, acting as others, and telling who has an account."""
+"""Signing in over HTTP: sessions fixed or kept, acting as others, and telling who has an account."""
 
 import statistics
 import time
