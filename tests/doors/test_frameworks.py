@@ -173,7 +173,7 @@ async def test_without_authentication_everybody_is_the_development_user(bartizan
         assert me["user"]["email"] == "developer@bartizan.invalid"
         assert (await http.post("/things")).status_code == 201
         members = (await http.get(f"{API}/members")).json()["items"]
-        assert [(m["user_id"], m["role"]) for m in members] == [(told["caller"], "owner")]
+        assert [(m["user_id"], m["roles"]) for m in members] == [(told["caller"], ["owner"])]
         key = await http.post(f"{API}/api-keys", json={"name": "mine", "scopes": ["app:read"]})
         assert key.status_code == 201, key.text
         page = await http.get("/_bartizan/account", headers={"accept": "text/html"})

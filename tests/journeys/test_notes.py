@@ -121,7 +121,7 @@ async def test_another_organization_sees_nothing_and_leaves_nothing(notes: Notes
         assert [note["text"] for note in (await owner.get("/api/notes")).json()] == ["ours"]
         path = f"/api/notes/{theirs.json()['id']}"
         assert (await owner.delete(path)).status_code == 404, "what is another organization's is not found"
-        assert [n["text"] for n in (await owner.get("/api/notes", headers=there)).json()] == ["ours"]
+        assert (await owner.get("/api/notes", headers=there)).status_code in {403, 404}
 
         asked = {"confirm": founded.json()["slug"]}
         closed = await member.post(f"{API}/orgs/{globex}/close", json=asked, headers=there)
