@@ -1,8 +1,8 @@
 """What Bartizan costs before the first request: time, memory and distributions, above bare FastAPI.
 
 ``python -m benchmarks.start [--quick]``. Core alone is installed into a fresh environment (development tools
-would be found and imported by the libraries). Each figure is the median of interleaved runs in fresh processes;
-the time is the processor's, since a shared machine's clock tells how busy the others are.
+would be found and imported by the libraries). Each figure is the median of interleaved runs in fresh
+processes; the time is the processor's, since a shared machine's clock tells how busy the others are.
 """
 
 import argparse
@@ -17,7 +17,10 @@ SECONDS, MEGABYTES, DISTRIBUTIONS = 0.8, 60.0, 40
 
 BARE = "from fastapi import FastAPI\napp = FastAPI()"
 IMPORT = f"{BARE}\nimport bartizan\nbartizan.attach"
-ATTACH = f"{BARE}\nimport bartizan\nbz = bartizan.attach(app, {{'data_dir': DIR}})\nstack = app.build_middleware_stack()"
+ATTACH = (
+    f"{BARE}\nimport bartizan\n"
+    "bz = bartizan.attach(app, {'data_dir': DIR})\nstack = app.build_middleware_stack()"
+)
 PROBE = """
 import resource, sys, time
 DIR = sys.argv[1]

@@ -22,16 +22,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def answering(url: str, server: "subprocess.Popen[bytes]", log: Path, seconds: float = 90) -> None:
+async def answering(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
     """Wait until the server answers; show its log if it does not."""
     end = time.monotonic() + seconds
     async with httpx.AsyncClient() as client:
         while time.monotonic() < end:
-            assert server.poll() is None, log.read_text()
+            assert server.poll() is None, words(log)
             try:
                 if (await client.get(url)).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
             await asyncio.sleep(0.1)
-    raise AssertionError(log.read_text())
+    raise AssertionError(words(log))
+
+
+def words(log: Path) -> str:
+    """Give what was logged."""
+    return log.read_text()

@@ -143,7 +143,7 @@ async def kill_workers(site: Site, books: "Books", kills: int) -> set[str]:
                 worker = site.worker()
                 before = len(site.ran())
                 async with asyncio.timeout(60):
-                    while len(site.ran()) <= before:  # it works already: killed in the middle of something
+                    while len(site.ran()) <= before:  # noqa: ASYNC110 - the worker is another process
                         await asyncio.sleep(0.05)
                 await asyncio.sleep(random.uniform(0, 0.3))
                 worker.kill()
@@ -169,7 +169,7 @@ class Books:
     async def settled(self) -> None:
         """Wait until every job was done."""
         async with asyncio.timeout(120):
-            while (await self.ask(UNFINISHED))[0][0]:
+            while (await self.ask(UNFINISHED))[0][0]:  # noqa: ASYNC110 - so are the workers
                 await asyncio.sleep(0.2)
 
     async def balance(self, acknowledged: set[str], ran: Counter[str]) -> None:

@@ -99,17 +99,17 @@ def _(s: Session) -> bool:
 @way("an upsert over a foreign row")
 def _(s: Session) -> bool:
     sql = (
-        "insert into wall_tag (id, org_id, name) values (2, :org, 'HACK')"
+        "insert into wall_tag (id, org_id, name) values (2, :org, 'TAKEN')"
         " on conflict (id) do update set name = excluded.name"
     )
     s.execute(text(sql), {"org": A})
     with across():
-        return s.execute(text("select name from wall_tag where id = 2")).scalar() == "HACK"
+        return s.execute(text("select name from wall_tag where id = 2")).scalar() == "TAKEN"
 
 
 @way("SQL after a flush")
 def _(s: Session) -> bool:
     s.get_one(Doc, 1).title = "mine"
     s.flush()
-    s.execute(text("update wall_doc set title = 'HACK' where id = 11"))
-    return title_of(s) == "HACK"
+    s.execute(text("update wall_doc set title = 'TAKEN' where id = 11"))
+    return title_of(s) == "TAKEN"

@@ -38,29 +38,29 @@ def _(s: Session) -> bool:
 
 @way("bulk UPDATE by primary key")
 def _(s: Session) -> bool:
-    s.execute(update(Doc), [{"id": 11, "title": "HACK"}])
-    return title_of(s) == "HACK"
+    s.execute(update(Doc), [{"id": 11, "title": "TAKEN"}])
+    return title_of(s) == "TAKEN"
 
 
 @way("bulk_update_mappings")
 def _(s: Session) -> bool:
-    s.bulk_update_mappings(Doc, [{"id": 11, "title": "HACK"}])
-    return title_of(s) == "HACK"
+    s.bulk_update_mappings(Doc, [{"id": 11, "title": "TAKEN"}])
+    return title_of(s) == "TAKEN"
 
 
 @way("bulk_save_objects", held=True)
 def _(s: Session) -> bool:
     doc = unscoped(s)
-    doc.title = "HACK"
+    doc.title = "TAKEN"
     s.bulk_save_objects([doc])
-    return title_of(s) == "HACK"
+    return title_of(s) == "TAKEN"
 
 
 @way("flush of a changed foreign object", held=True)
 def _(s: Session) -> bool:
-    unscoped(s).title = "HACK"
+    unscoped(s).title = "TAKEN"
     s.flush()
-    return title_of(s) == "HACK"
+    return title_of(s) == "TAKEN"
 
 
 @way("flush of a deleted foreign object", held=True)
@@ -72,9 +72,9 @@ def _(s: Session) -> bool:
 
 @way("merge() over a foreign primary key")
 def _(s: Session) -> bool:
-    s.merge(Doc(id=11, title="HACK", proj_id=1))
+    s.merge(Doc(id=11, title="TAKEN", proj_id=1))
     s.flush()
-    return title_of(s) == "HACK"
+    return title_of(s) == "TAKEN"
 
 
 @way("bulk insert is stamped")

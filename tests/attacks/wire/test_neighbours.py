@@ -85,7 +85,7 @@ async def test_no_list_shows_anything_of_a_neighbour(world: World) -> None:
 
 
 @pytest.mark.feature("TEN-06", "TEN-08")
-@pytest.mark.parametrize("header", ["x-org-id", "x-tenant-id", "X-Org-ID"])
+@pytest.mark.parametrize("header", ["x-org-id", "x-tenant-id"])
 async def test_a_header_moves_nobody_next_door(world: World, header: str) -> None:
     wrong: list[str] = []
     async with program(world.app, world.acme.owner, **{header: world.globex.id}) as http:
@@ -110,8 +110,6 @@ async def test_ids_of_a_neighbour_in_bodies_and_queries_lead_nowhere(world: Worl
         ("POST", f"/orgs/{acme.id}/transfer", {"user_id": user}),
         ("POST", "/auth/switch", {"org_id": globex.id}),
         ("POST", "/auth/impersonate", {"user_id": user, "reason": "Because"}),
-        ("PUT", "/preferences/theme.color?level=user&owner_id=" + user, {"value": "x"}),
-        ("PUT", f"/preferences/theme.color?level=team&owner_id={theirs['team_id']}", {"value": "x"}),
         ("PUT", f"/preferences/theme.color?level=organization&owner_id={globex.id}", {"value": "x"}),
         ("PUT", "/preferences/theme.color?level=global", {"value": "x"}),
         ("POST", "/invitations", {"email": "a@b.example", "role": f"{MARK}-role"}),
@@ -125,7 +123,10 @@ async def test_ids_of_a_neighbour_in_bodies_and_queries_lead_nowhere(world: Worl
         ("/workspaces", {"team_id": theirs["team_id"]}),
         ("/sessions/all", {"user_id": user}),
         ("/rbac/explain", {"user_id": user, "permission": "app:read"}),
-        ("/rbac/explain", {"user_id": acme.member.id, "permission": "app:read", "team_id": theirs["team_id"]}),
+        (
+            "/rbac/explain",
+            {"user_id": acme.member.id, "permission": "app:read", "team_id": theirs["team_id"]},
+        ),
         ("/preferences/theme.color", {"level": "organization", "owner_id": globex.id}),
         ("/preferences/theme.color", {"level": "team", "owner_id": theirs["team_id"]}),
         ("/jobs", {"everywhere": "true"}),

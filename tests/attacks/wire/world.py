@@ -1,4 +1,4 @@
-"""Everything the API offers, and one of each thing in an organization, for attacks that walk through it all."""
+"""Everything the API offers, and one of each thing in an organization, for attacks on them all."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -43,6 +43,8 @@ class Operation:
     template: str
     schema: str | None
     """Name of the body's schema, if there is a body."""
+    required: tuple[str, ...] = ()
+    """Names that the query has to hold."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.template}"
@@ -81,6 +83,8 @@ class Operation:
         """Do it, with a good body."""
         if self.schema is not None:
             options.setdefault("json", self.body(things))
+        samples = {"permission": "app:read", "user_id": things["user_id"]}
+        options["params"] = {name: samples[name] for name in self.required} | options.get("params", {})
         return await http.request(self.method, self.path(things), **options)
 
 
@@ -89,10 +93,16 @@ def operations(bz: Bartizan) -> list[Operation]:
     found: list[Operation] = []
     for path, verbs in control_plane(bz).openapi()["paths"].items():
         for verb, operation in verbs.items():
-            content = operation.get("requestBody", {}).get("content", {})
-            schema = next(iter(content.values()), {}).get("schema", {}) if content else None
+            content: dict[str, Any] = operation.get("requestBody", {}).get("content", {})
+            shape: dict[str, Any] = next(iter(content.values()), {})
+            schema = shape.get("schema", {}) if content else None
             name = None if schema is None else _name(schema)
-            found.append(Operation(verb.upper(), path.removeprefix("/api/v1"), name))
+            required = tuple(
+                one["name"]
+                for one in operation.get("parameters", ())
+                if one["in"] == "query" and one["required"]
+            )
+            found.append(Operation(verb.upper(), path.removeprefix("/api/v1"), name, required))
     assert len(found) > 100
     return found
 
@@ -263,4 +273,15 @@ async def furnish(http: httpx.AsyncClient, owner: Person, member: Person, mark: 
     }
 
 
-__all__ = ["API", "MARK", "PUBLIC", "Company", "Operation", "anyone", "bodies", "company", "house", "operations"]
+__all__ = [
+    "API",
+    "MARK",
+    "PUBLIC",
+    "Company",
+    "Operation",
+    "anyone",
+    "bodies",
+    "company",
+    "house",
+    "operations",
+]

@@ -1,12 +1,13 @@
 """What an operator can turn about e-mail."""
 
+from collections.abc import Sequence
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from bartizan.foundation.settings import Section
+from bartizan.foundation.settings import Problem, Section
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -59,6 +60,13 @@ class EmailSettings(Section):
         le=3650,
         description="Days that the record of a finished mail is kept. Its text is not.",
     )
+
+    def unsafe(self) -> Sequence[Problem]:
+        """Refuse to print mails, and with them links that let people in, into a server's log."""
+        if self.backend != "console":
+            return ()
+        cure = "Set it to smtp, or to file where nobody shall get mail."
+        return (Problem("backend", "Links to set passwords would stand in the log.", cure),)
 
     @field_validator("sender", "reply_to")
     @classmethod

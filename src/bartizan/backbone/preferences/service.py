@@ -167,7 +167,7 @@ class Preferences:
             return cached.values
         async with self._database.reading() as session:
             values = await PreferenceStore(session, spot.org_id).values(self._database, spot.owner_id)
-        if self._changing.get(spot, -1.0) <= now:
+        if not self._database.in_transaction and self._changing.get(spot, -1.0) <= now:
             self._cache[spot] = _Cached(values, now + _FRESH)
             while len(self._cache) > _MOST_CACHED:
                 self._cache.popitem(last=False)
@@ -232,11 +232,18 @@ def _where_asked(level: Level | None, owner_id: str | None) -> Where:
     if level == "global":
         return Where()
     if level == "organization":
+        _only_ours(owner_id)
         return Where(org_id=current.org_id)
     current.require(READ)
     if level == "team":
         return Where(org_id=current.org_id, team_id=owner_id or caller.team_id)
     return Where(org_id=current.org_id, user_id=owner_id)
+
+
+def _only_ours(owner_id: str | None) -> None:
+    if owner_id not in {None, current.org_id}:
+        message = "An organization has preferences of its own only."
+        raise LevelNotAllowed(message, field="owner_id")
 
 
 def _writable(preference: Preference, level: Level, owner_id: str | None) -> _Spot:
@@ -251,6 +258,7 @@ def _writable(preference: Preference, level: Level, owner_id: str | None) -> _Sp
         return _Spot(current.org_id, current.user_id)
     current.require(WRITE)
     if level == "organization":
+        _only_ours(owner_id)
         return _Spot(current.org_id, current.org_id)
     owner = owner_id or (caller.team_id if level == "team" else None)
     if owner is None or not ids.valid(owner, _PREFIX[level]):

@@ -6,6 +6,7 @@ from typing import Any, Literal, cast
 from urllib.parse import parse_qsl
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from starlette.requests import Request
 
 from bartizan.foundation.errors import Invalid, Refusal, TooMany
@@ -14,6 +15,7 @@ _MOST_BYTES = 65_536
 _MOST_FIELDS = 50
 _URLENCODED = "application/x-www-form-urlencoded"
 _MINUTE = 60
+_LINKS = frozenset({"token", "owner_token", "invitation"})
 
 Kind = Literal["text", "email", "password", "checkbox", "hidden"]
 
@@ -81,7 +83,7 @@ class Form:
 
 def _complaints(error: Refusal | ValidationError) -> Sequence[tuple[str, str]]:
     if isinstance(error, ValidationError):
-        return [(str(one["loc"][0]) if one["loc"] else "", _plain(one["msg"])) for one in error.errors()]
+        return [_complaint(one) for one in error.errors()]
     if isinstance(error, TooMany):
         seconds = int(error.facts.get("retry_after") or _MINUTE)
         minutes = -(-seconds // _MINUTE)
@@ -95,8 +97,11 @@ def _complaints(error: Refusal | ValidationError) -> Sequence[tuple[str, str]]:
     return [(str(error.facts.get("field", "")), str(error))]
 
 
-def _plain(text: str) -> str:
-    return text.removeprefix("Value error, ")
+def _complaint(one: ErrorDetails) -> tuple[str, str]:
+    place = str(one["loc"][0]) if one["loc"] else ""
+    if place in _LINKS:
+        return "", "The link is not complete. Open it again from the mail, or ask for another one."
+    return place, one["msg"].removeprefix("Value error, ")
 
 
 async def read(request: Request) -> Form:

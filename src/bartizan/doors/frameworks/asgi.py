@@ -14,15 +14,23 @@ from bartizan.doors.http import Bodies, Health, control_plane, document, respons
 from bartizan.house import Bartizan, Settings
 
 _HEALTH = ("/health", "/metrics", "/.well-known/", "/api/health")
-_ASKED = ("authorization", "content-type", "x-api-key", "x-csrf-token", "x-org-id", "x-team-id", "x-tenant-id")
+_ASKED = (
+    "authorization",
+    "content-type",
+    "x-api-key",
+    "x-csrf-token",
+    "x-org-id",
+    "x-team-id",
+    "x-tenant-id",
+)
 _API = ("/api/v1/", "/openapi.json", "/docs", "/redoc")
 
 
 class Platform:
     """Everything of ours below the mount path: one dispatcher on the first segment.
 
-    The API is built when the server starts, or at its first request: a hundred routes take longer to make than
-    all the rest of an attached app, and commands and tests of single rooms never need them.
+    The API is built when the server starts, or at its first request: a hundred routes take longer to make
+    than all the rest of an attached app, and commands and tests of single rooms never need them.
     """
 
     def __init__(self, house: Bartizan) -> None:

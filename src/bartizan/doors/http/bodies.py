@@ -1,5 +1,6 @@
 """A body is read once, up to a size and a depth, before anything parses it."""
 
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -11,11 +12,17 @@ from .problems import document, refusal
 
 Message = MutableMapping[str, Any]
 _DEEPEST = 32
+_ESCAPED = re.compile(rb"\\(?:u([0-9A-Fa-f]{4})|.)", re.DOTALL)
+_HIGH, _LOW = range(0xD800, 0xDC00), range(0xDC00, 0xE000)
 _OPEN, _CLOSE, _QUOTE, _ESCAPE = frozenset(b"[{"), frozenset(b"]}"), ord('"'), ord("\\")
 
 
 class BodyTooDeep(Invalid):
     """The JSON of the body is nested deeper than 32 levels."""
+
+
+class NotText(Invalid):
+    """A text holds what nothing can store: a NUL character, or half of a surrogate pair."""
 
 
 class TooLarge(Exception):
@@ -51,6 +58,17 @@ def depth(body: bytes) -> int:
     return deepest
 
 
+def is_text(body: bytes) -> bool:
+    """Tell whether the strings of JSON are text: no NUL, no lone surrogate (RFC 8259, section 8.2)."""
+    half = -1  # where the second half of a pair has to begin
+    for found in _ESCAPED.finditer(body) if b"\\u" in body else ():
+        code = int(found[1], 16) if found[1] else -1
+        if (half == found.start()) != (code in _LOW) or code == 0 or (half >= 0 and half != found.start()):
+            return False
+        half = found.end() if code in _HIGH else -1
+    return half < 0
+
+
 class Limited:
     """Counts the bytes of a body as they arrive; raises :class:`TooLarge` past ``limit`` and remembers it."""
 
@@ -80,6 +98,9 @@ class Bodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "http" and (field := _spoilt(scope)):
+            await refusal(NotText(field=field))(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD", "OPTIONS"}:
             await self._app(scope, receive, send)
             return
@@ -91,10 +112,20 @@ class Bodies:
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
+        if not (is_text(bytes(body)) if _is_json(scope) else b"%00" not in body):
+            await refusal(NotText(field="body"))(scope, receive, send)
+            return
         if _is_json(scope) and len(body) > _DEEPEST and depth(bytes(body)) > _DEEPEST:
             await refusal(BodyTooDeep(field="body"))(scope, receive, send)
             return
         await self._app(scope, _replay(bytes(body), receive), send)
+
+
+def _spoilt(scope: Scope) -> str | None:
+    """Name the part of an address that holds a NUL."""
+    if "\0" in scope["path"]:
+        return "path"
+    return "query" if b"%00" in scope.get("query_string", b"") else None
 
 
 def _is_json(scope: Scope) -> bool:
@@ -115,4 +146,4 @@ def _replay(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
     return again
 
 
-__all__ = ["Bodies", "BodyTooDeep", "Limited", "TooLarge", "depth", "too_large"]
+__all__ = ["Bodies", "BodyTooDeep", "Limited", "NotText", "TooLarge", "depth", "is_text", "too_large"]

@@ -145,7 +145,7 @@ async def _nothing() -> None:
 
 
 def insert_into(session: AsyncSession, table: Any) -> Any:
-    """Make an INSERT with ``on_conflict_do_nothing`` and ``on_conflict_do_update``, in the session's own dialect.
+    """Make an INSERT that says what to do on conflict, in the session's own dialect.
 
     A dialect is loaded where it is spoken: PostgreSQL's costs a tenth of a start on SQLite.
     """

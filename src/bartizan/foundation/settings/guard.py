@@ -51,8 +51,8 @@ class GuardSettings(Section):
         default=3,
         ge=0,
         le=5,
-        description="Seconds a caller is remembered between checks. Revocation acts at once on this replica and "
-        "after at most this long on the others.",
+        description="Seconds a caller is remembered between checks. Revocation acts at once on this replica "
+        "and after at most this long on the others.",
     )
     frame_ancestors: Sequence[str] = Field(
         default=(), description="Origins that may show Bartizan's pages in a frame. None by default."

@@ -10,8 +10,8 @@ from bartizan.foundation.context import Permission
 _FORM = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*:[a-z][a-z0-9_]*")
 _LONGEST = 100
 
-_MEMBER = ("app:*", "orgs:read", "preferences:*", "api_keys:read", "api_keys:write")
-_OVERSIGHT = ("app:read", "orgs:read", "preferences:*", "identity:read", "audit:read", "events:read")
+_MEMBER = ("app:*", "orgs:read", "api_keys:read", "api_keys:write")
+_OVERSIGHT = ("app:read", "orgs:read", "preferences:read", "identity:read", "audit:read", "events:read")
 
 ORGANIZATION_PACKS: Mapping[str, tuple[str, ...]] = {
     "owner": ("*",),
@@ -31,7 +31,7 @@ ORGANIZATION_PACKS: Mapping[str, tuple[str, ...]] = {
         *("limits:*", "usage:read", "rbac:read", "rbac:explain"),
     ),
     "member": _MEMBER,
-    "viewer": ("app:read", "orgs:read", "preferences:*"),
+    "viewer": ("app:read", "orgs:read"),
     "support": (*_OVERSIGHT, "sessions:read", "email:read", "jobs:read", "rbac:explain"),
     "auditor": (*_OVERSIGHT, "audit:export", "rbac:read", "rbac:explain"),
 }

@@ -51,7 +51,10 @@ class Grants:
         """List what was granted to one person and what was withheld, the oldest first."""
         current.require(READ)
         async with self._database.reading() as session:
-            rows = await RbacStore(self._database, session, current.org_id).grants(user_id)
+            store = RbacStore(self._database, session, current.org_id)
+            rows = await store.grants(user_id)
+            if not rows and not await store.assignments(user_id):
+                raise UnknownSubject(user_id=user_id)
         return [Grant.model_validate(row) for row in rows]
 
     async def create(self, user_id: str, new: NewGrant) -> Grant:

@@ -1,6 +1,6 @@
 """Seeing and ending sessions: one's own, and those of others."""
 
-from bartizan.access.identity import NotWhileImpersonating
+from bartizan.access.identity import NotWhileImpersonating, UnknownUser
 from bartizan.access.sessions.errors import UnknownSession
 from bartizan.access.sessions.store import SessionStore
 from bartizan.access.sessions.tables import SessionRow
@@ -49,6 +49,8 @@ class Oversight(Room):
         """End the sessions of a person that act for your organization; operators end all of them."""
         org_id = self._within_reach(END)
         _not_impersonating()
+        if org_id is not None and await self._orgs.membership(user_id, org_id) is None:
+            raise UnknownUser(user_id=user_id[:30])
         async with self._database.transaction() as session:
             store = SessionStore(session)
             await self._end(store, await store.of([user_id], org_id=org_id, acting=org_id is None), "revoked")

@@ -65,8 +65,9 @@ class JobStore:
                 .on_conflict_do_nothing()
                 .returning(JobRow.id)
             )
-            if id_ := await self._session.scalar(added):
-                return id_
+            made: str | None = await self._session.scalar(added)
+            if made is not None:
+                return made
             if id_ := await self._session.scalar(self._same(values["lane"], values["unique_key"])):
                 return id_
 

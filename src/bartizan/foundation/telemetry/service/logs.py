@@ -90,7 +90,9 @@ class _Text(logging.Formatter):
     def __init__(self, *, colors: bool) -> None:
         super().__init__()
         self._render = structlog.dev.ConsoleRenderer(
-            colors=colors, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+            0,  # without padding; the name of this parameter depends on the version
+            colors=colors,
+            exception_formatter=structlog.dev.plain_traceback,
         )
 
     def format(self, record: logging.LogRecord) -> str:

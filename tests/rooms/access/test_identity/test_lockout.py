@@ -1,8 +1,6 @@
 """Lock-out: how many failures are borne, for how long, and who is not held up by somebody else's."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
@@ -21,31 +19,7 @@ from bartizan.backbone.events import Events
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import current
 from bartizan.foundation.database import Database
-from tests.rooms.access.people import GOOD, OTHER, Letters, Told, caller, new_identity, origin, person
-
-
-@pytest.fixture
-def letters(tmp_path: Path) -> Letters:
-    return Letters(tmp_path / "letters")
-
-
-@pytest.fixture
-def events(database: Database, clock: ManualClock) -> Events:
-    return Events(database, clock=clock)
-
-
-@pytest.fixture
-async def identity(
-    database: Database, events: Events, letters: Letters, clock: ManualClock
-) -> AsyncGenerator[Identity]:
-    identity = new_identity(database, events, letters, clock)
-    yield identity
-    identity.close()
-
-
-@pytest.fixture
-async def ada(identity: Identity) -> User:
-    return await person(identity)
+from tests.rooms.access.people import GOOD, OTHER, Letters, Told, caller, new_identity, origin
 
 
 async def fail(identity: Identity, login: str, times: int = 1, ip: str | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import sys
 import threading
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from sqlalchemy import select
 
 from bartizan.access.identity import (
     BreachFileUnreadable,
+    HashLibraryMissing,
     Identity,
     IdentitySettings,
     ImportedUser,
@@ -57,16 +59,6 @@ async def passwords() -> AsyncGenerator[Passwords]:
     passwords = Passwords(IdentitySettings())
     yield passwords
     passwords.close()
-
-
-@pytest.fixture
-def letters(tmp_path: Path) -> Letters:
-    return Letters(tmp_path / "letters")
-
-
-@pytest.fixture
-def events(database: Database, clock: ManualClock) -> Events:
-    return Events(database, clock=clock)
 
 
 # Hashing
@@ -344,3 +336,22 @@ async def test_a_silent_range_service_lets_people_in_and_is_put_on_record(
         await person(identity)
         assert "breach_check.skipped" in told.names()
         identity.close()
+
+
+@pytest.mark.feature("ID-08")
+async def test_bcrypt_without_its_library_says_how_to_get_it(
+    passwords: Passwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "bcrypt", None)
+    with pytest.raises(HashLibraryMissing, match=r'pip install "bartizan\[import\]"'):
+        await passwords.verify(OLD, LEGACY["bcrypt"])
+
+
+@pytest.mark.feature("ID-09")
+async def test_a_doubled_or_mostly_decorated_password_is_judged_by_what_it_is(
+    database: Database, events: Events, letters: Letters, clock: ManualClock
+) -> None:
+    identity = new_identity(database, events, letters, clock)
+    assert await judge(identity, "4711-8080-zoo-9999") is None
+    assert await judge(identity, "dragon-monkey-12") is None
+    identity.close()

@@ -47,13 +47,6 @@ def client_of(floor: Access) -> httpx.AsyncClient:
 
 
 @pytest.fixture
-async def floor(database: Database, clock: ManualClock, tmp_path: Path) -> AsyncGenerator[Access]:
-    floor = access(database, clock, tmp_path / "letters")
-    yield floor
-    floor.identity.close()
-
-
-@pytest.fixture
 async def client(floor: Access) -> AsyncGenerator[httpx.AsyncClient]:
     async with client_of(floor) as client:
         yield client

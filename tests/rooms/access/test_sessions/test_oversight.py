@@ -1,8 +1,6 @@
 """Sessions: who sees and ends them, what ends them by itself, and acting as somebody else."""
 
-from collections.abc import AsyncGenerator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,17 +29,8 @@ from bartizan.access.sessions import (
     UnknownSession,
 )
 from bartizan.access.sessions.service.devices import name_of
-from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import PermissionMissing, current
-from bartizan.foundation.database import Database
-from tests.rooms.access.people import GOOD, OTHER, Access, access
-
-
-@pytest.fixture
-async def floor(database: Database, clock: ManualClock, tmp_path: Path) -> AsyncGenerator[Access]:
-    floor = access(database, clock, tmp_path / "letters")
-    yield floor
-    floor.identity.close()
+from tests.rooms.access.people import GOOD, OTHER, Access
 
 
 async def is_over(floor: Access, *several: Tokens) -> bool:
