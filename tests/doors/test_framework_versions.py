@@ -18,7 +18,8 @@ async def main(app, bz):
     await bz.start(embedded=False)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://app.test") as http:
-        found = [(await http.get(p)).status_code for p in ("/hi", "/_bartizan/health/ready", "/_bartizan/sign-in")]
+        paths = ("/hi", "/_bartizan/health/ready", "/_bartizan/sign-in")
+        found = [(await http.get(path)).status_code for path in paths]
         login = {"email": "ada@example.com", "password": "a-long-and-unusual-phrase-77", "organization": "A"}
         made = await http.post("/_bartizan/api/v1/auth/register", json=login)
         token = made.json()["tokens"]["access_token"]
@@ -38,7 +39,7 @@ print(json.dumps({"fastapi": fastapi.__version__, "starlette": starlette.__versi
 
 
 def earlier(name: str, steps: int) -> str:
-    """Ask for the newest release that is so many minor versions behind the installed one; some were never made."""
+    """Ask for the newest release at least so many minor versions before the installed one."""
     major, minor = (int(part) for part in version(name).split(".")[:2])
     return f"{name}<{major}.{minor - steps + 1}"
 
