@@ -5,8 +5,10 @@ a test compares them with what this would write.
 """
 
 import inspect
+import json
 import re
 import sys
+import tempfile
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -20,9 +22,11 @@ import click
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from bartizan.doors.http import openapi
 from bartizan.foundation import errors
 from bartizan.foundation.capability import Capability, Event
 from bartizan.foundation.errors import BartizanError
+from bartizan.house import Bartizan
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -251,17 +255,30 @@ def plain(text: str) -> str:
     return "\n".join(line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()).strip()
 
 
+def operations() -> Iterator[str]:
+    """Write the OpenAPI document, for reviews and for programs that generate clients."""
+    with tempfile.TemporaryDirectory() as folder:
+        house = Bartizan(
+            {"environment": "test", "data_dir": folder, "database": f"sqlite:///{folder}/none.db"}
+        )
+        yield json.dumps(openapi(house), indent=1, sort_keys=True, ensure_ascii=False)
+        house.identity.close()
+
+
 PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
     "settings.md": settings,
     "events.md": events,
     "permissions.md": permissions,
     "errors.md": problems,
     "commands.md": commands,
+    "openapi.json": operations,
 }
 
 
 def page(name: str) -> str:
     """Write one page."""
+    if name.endswith(".json"):
+        return "\n".join(PAGES[name]()) + "\n"
     return NOTE + "\n" + "\n".join(PAGES[name]()).rstrip() + "\n"
 
 

@@ -219,6 +219,8 @@ class Bartizan:
     def _furnish(self) -> None:
         """Tell the rooms what the inventories say: permissions, jobs, and who hears of changes."""
         self.rbac.declare(*APP)
+        self.jobs.handler("crypto.rotate", _bound(SigningKeys.rotate_if_due, self.signing_keys))
+        self.jobs.schedule("crypto.rotate", cron="5 3 * * *", kind="crypto.rotate")
         for capability in CAPABILITIES:
             self.rbac.declare(*capability.permissions)
             for kind, method in (capability.jobs or {}).items():

@@ -18,7 +18,16 @@ def test_every_promised_name_is_there(name: str) -> None:
 
 
 def test_the_names_of_the_one_line_are_promised() -> None:
-    needed = {"attach", "wrap", "current", "Bartizan", "Settings", "Permission", "require_permission", "Event"}
+    needed = {
+        "attach",
+        "wrap",
+        "current",
+        "Bartizan",
+        "Settings",
+        "Permission",
+        "require_permission",
+        "Event",
+    }
     assert needed <= set(bartizan.__all__)
 
 

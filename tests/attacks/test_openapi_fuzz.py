@@ -56,25 +56,29 @@ async def served(tmp_path: Path, database_url: str) -> AsyncGenerator[tuple[str,
             server.wait(30)
 
 
-def fuzz(url: str, examples: int, *more: str) -> None:
+def fuzz(folder: Path, url: str, examples: int, *more: str) -> None:
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--url", url,
         "--checks", CHECKS, "--max-examples", str(examples), "--seed", "7", "--workers", "2",
         "--generation-database", "none", "--no-color", "--request-timeout", "20", *more,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500, cwd=folder)
     assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]
 
 
 @pytest.mark.feature("GEN-02")
 @pytest.mark.timeout(600)
-async def test_an_owner_meets_no_fault_and_no_undocumented_answer(served: tuple[str, str]) -> None:
+async def test_an_owner_meets_no_fault_and_no_undocumented_answer(
+    served: tuple[str, str], tmp_path: Path
+) -> None:
     url, token = served
-    fuzz(url, 8, "--header", f"Authorization: Bearer {token}", "--exclude-path-regex", ENDINGS)
+    fuzz(tmp_path, url, 8, "--header", f"Authorization: Bearer {token}", "--exclude-path-regex", ENDINGS)
 
 
 @pytest.mark.feature("GEN-02")
 @pytest.mark.timeout(600)
-async def test_nobody_meets_no_fault_and_no_undocumented_answer(served: tuple[str, str]) -> None:
+async def test_nobody_meets_no_fault_and_no_undocumented_answer(
+    served: tuple[str, str], tmp_path: Path
+) -> None:
     url, _ = served
-    fuzz(url, 5, "--include-path-regex", OPEN)
+    fuzz(tmp_path, url, 5, "--include-path-regex", OPEN)

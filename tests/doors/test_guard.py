@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from bartizan.doors.frameworks import Wrapped, wrap
 from bartizan.doors.testing import Cast, Person, anyone, browser, program
+from bartizan.foundation.context import current
 from bartizan.house import Bartizan
 from tests.doors.hosts import echo
 
@@ -325,3 +326,23 @@ async def test_many_at_once_keep_their_own_caller(app: Wrapped) -> None:
     assert [answer.json()["caller"] for answer in answers] == expected
     for client in clients:
         await client.aclose()
+
+
+@pytest.mark.feature("ID-16", "ID-06")
+async def test_a_browser_gets_another_token_when_its_rights_change(app: Wrapped) -> None:
+    org = await acme(app.bz)
+    member = await person(app.bz, org, "member")
+    async with browser(app, member) as http:
+        before = await http.get("/x")
+        with current.as_system(org):
+            await app.bz.rbac.place(member.id, ["viewer"], org_id=org)
+        after = await http.get("/x")
+        assert "set-cookie" not in before.headers
+        assert after.headers["set-cookie"].startswith("bartizan=")
+        assert member.token not in after.headers["set-cookie"]
+        http.cookies.clear()
+        name, _, token = after.headers["set-cookie"].partition(";")[0].partition("=")
+        http.cookies.set(name, token)
+        again = await http.get("/x")
+        assert again.status_code == 200
+        assert "set-cookie" not in again.headers

@@ -98,7 +98,9 @@ def operations(bz: Bartizan) -> list[Operation]:
             schema = shape.get("schema", {}) if content else None
             name = None if schema is None else _name(schema)
             required = tuple(
-                one["name"] for one in operation.get("parameters", ()) if one["in"] == "query" and one["required"]
+                one["name"]
+                for one in operation.get("parameters", ())
+                if one["in"] == "query" and one["required"]
             )
             found.append(Operation(verb.upper(), path.removeprefix("/api/v1"), name, required))
     assert len(found) > 100

@@ -86,13 +86,22 @@ async def test_the_last_owner_can_neither_leave_nor_be_suspended(floor: Floor, a
         ):
             with pytest.raises(LastOwner):
                 await ask()
-    for ask_town in (floor.town.deactivate, floor.town.delete):
-        with pytest.raises(LastOwner):
-            await ask_town(acme.owner.id)
+    with pytest.raises(LastOwner):
+        await floor.town.delete(acme.owner.id)
     second = await acme.hire("second", "owner")
     await floor.town.deactivate(acme.owner.id)
     with current.acting_as(await acme.caller(second)), pytest.raises(LastOwner):
         await floor.orgs.members.leave()
+
+
+@pytest.mark.feature("ID-14", "X-05")
+async def test_an_account_that_was_taken_over_is_stopped_even_if_it_is_the_only_owners(
+    floor: Floor, acme: Company
+) -> None:
+    await floor.town.deactivate(acme.owner.id)
+    assert not (await floor.rbac.effective(acme.owner.id, acme.id)).permissions
+    await floor.town.reactivate(acme.owner.id)
+    assert "orgs:write" in (await floor.rbac.effective(acme.owner.id, acme.id)).permissions
 
 
 async def test_members_leave(floor: Floor, acme: Company) -> None:

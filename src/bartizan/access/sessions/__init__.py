@@ -34,6 +34,7 @@ from .types import (
     Stopping,
     Switch,
     Tokens,
+    cookie_name,
 )
 
 __all__ = [
@@ -68,4 +69,5 @@ __all__ = [
     "TokenOutdated",
     "Tokens",
     "UnknownSession",
+    "cookie_name",
 ]

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from .service import Sessions
-from .types import Credentials, Impersonation, Registered, Registration, Stopping, Switch, Tokens
+from .types import Credentials, Impersonation, Registered, Registration, Stopping, Switch, Tokens, cookie_name
 
 _FORM = "application/x-www-form-urlencoded"
 _FIELDS = {"username", "password"}
@@ -93,7 +93,7 @@ class _Cookies:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
         self._secure = sessions.secure_cookies
-        self._name = "__Host-bartizan" if self._secure else "bartizan"
+        self._name = cookie_name(secure=self._secure)
 
     async def register(self, new: Registration, response: Response) -> Registered:
         made = await self._sessions.register(new)

@@ -192,3 +192,8 @@ class Principal:
             traits=self.traits,
             email=self.email,
         )
+
+
+def cookie_name(*, secure: bool) -> str:
+    """Name the session cookie; the ``__Host-`` prefix pins it to this host and to TLS (RFC 6265bis)."""
+    return "__Host-bartizan" if secure else "bartizan"

@@ -5,7 +5,7 @@ from bartizan.foundation.capability import Capability
 from .errors import AuditUnavailable, InvalidAuditEntry, UnknownAuditEvent
 from .events import SubjectErased
 from .routes import routes
-from .service import EXPORT, READ, WRITE
+from .service import EXPORT, READ, WRITE, Audit
 from .settings import AuditSettings
 from .tables import AuditDisclosureRow, AuditEventRow, AuditLogRow, AuditSubjectKeyRow
 
@@ -17,5 +17,6 @@ capability = Capability(
     events=[SubjectErased],
     errors=[UnknownAuditEvent, InvalidAuditEntry, AuditUnavailable],
     routes=routes,
+    jobs={"audit.drain": Audit.drain},
     settings=AuditSettings,
 )

@@ -14,7 +14,15 @@ from bartizan.doors.http import Bodies, Health, control_plane, document, respons
 from bartizan.house import Bartizan, Settings
 
 _HEALTH = ("/health", "/metrics", "/.well-known/", "/api/health")
-_ASKED = ("authorization", "content-type", "x-api-key", "x-csrf-token", "x-org-id", "x-team-id", "x-tenant-id")
+_ASKED = (
+    "authorization",
+    "content-type",
+    "x-api-key",
+    "x-csrf-token",
+    "x-org-id",
+    "x-team-id",
+    "x-tenant-id",
+)
 _API = ("/api/v1/", "/openapi.json", "/docs", "/redoc")
 
 

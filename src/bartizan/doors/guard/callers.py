@@ -10,7 +10,7 @@ from bartizan.access.api_keys import ApiKeys
 from bartizan.access.orgs import Orgs
 from bartizan.access.sessions import Sessions
 from bartizan.foundation.clock import Clock
-from bartizan.foundation.context import Caller
+from bartizan.foundation.context import Caller, current
 from bartizan.foundation.errors import Forbidden, Unauthenticated
 
 from .cookies import read_cookie
@@ -59,11 +59,20 @@ class Callers:
         self._cookie = cookie
         self._known: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         self._age = 0
+        self._due: set[str] = set()
 
     def forget(self) -> None:
         """Ask anew about everyone."""
         self._age += 1
         self._known.clear()
+
+    async def fresh_token(self, credential: Credential, caller: Caller) -> str | None:
+        """Give a browser's session another token when what its holder may do has changed."""
+        if credential.how != "cookie" or caller.session_id not in self._due:
+            return None
+        self._due.discard(caller.session_id)
+        with current.acting_as(caller):
+            return await self._sessions.rotate()
 
     def credential(self, headers: Iterable[Header]) -> Credential | None:
         """Find the credential of a request: a key, else a bearer token, else the cookie.
@@ -110,7 +119,10 @@ class Callers:
             if (org_id and org_id != caller.org_id) or (team_id and team_id != caller.team_id):
                 raise NotTheKeysOrganization
             return caller
-        caller = (await self._sessions.authenticate(credential.secret)).caller()
+        principal = await self._sessions.authenticate(credential.secret)
+        caller = principal.caller()
+        if principal.rotate and credential.how == "cookie" and len(self._due) < _MOST:
+            self._due.add(principal.session_id)
         if (org_id in {None, "", caller.org_id}) and (team_id in {None, "", caller.team_id}):
             return caller
         if caller.actor_id is not None or caller.user_id is None:

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 
-_SECURE = "__Host-bartizan"
-_PLAIN = "bartizan"
+from bartizan.access.sessions import cookie_name
 
 
 def session_cookie(*, secure: bool) -> str:
     """Name the session cookie; the ``__Host-`` prefix pins it to this host and to TLS."""
-    return _SECURE if secure else _PLAIN
+    return cookie_name(secure=secure)
 
 
 def csrf_cookie(*, secure: bool) -> str:

@@ -4,12 +4,13 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bartizan.doors.http.bodies import Limited, TooLarge, too_large
 from bartizan.doors.http.problems import document, fault, refusal, response
@@ -21,11 +22,12 @@ from bartizan.house import Bartizan
 
 from .address import Proxies
 from .callers import Callers
-from .cookies import clear_cookie, csrf_cookie, session_cookie, without_cookies
+from .cookies import clear_cookie, csrf_cookie, session_cookie, set_cookie, without_cookies
 from .forgery import CrossSite, comes_from_us
 from .headers import Header, honest, value_of
 from .lifespan import Lifespan
 from .policy import SAFE, Policy
+from .recorded import Recorded
 from .sockets import guarded, refuse
 from .visit import Visit
 
@@ -142,6 +144,8 @@ class Guard:
         if visit.credential is not None:
             try:
                 visit.caller = await self._callers.caller(visit.credential, visit.headers)
+                if token := await self._callers.fresh_token(visit.credential, visit.caller):
+                    visit.cookies.append(set_cookie(self._cookie, token, secure=self._secure))
             except Unauthenticated as error:
                 if visit.credential.how != "cookie":
                     raise
@@ -172,37 +176,18 @@ class Guard:
         """Run what is behind the gate; a change is on the record before its answer leaves."""
         visit.inner = self._inner(visit)
         receive = Limited(visit.receive, self._limit(visit))
-        changes = visit.method not in SAFE
-        answered = False
-        unrecorded: BartizanError | None = None
-
-        async def passing(message: Message) -> None:
-            nonlocal answered, unrecorded
-            if receive.exceeded or unrecorded:
-                return  # what the app says is of no use: a refusal of our own follows
-            if message["type"] == "http.response.start" and not answered:
-                answered = True
-                try:
-                    if changes:
-                        await self._record(message["status"], visit)
-                except BartizanError as error:
-                    # An answer that says "not now" already is as good as ours.
-                    if message["status"] != HTTPStatus.SERVICE_UNAVAILABLE:
-                        unrecorded = error
-                        return
-            await visit.send(message)
-
+        record = None if visit.method in SAFE else partial(self._record, visit=visit)
+        answer = Recorded(visit.send, receive, record)
         try:
-            await self._run(visit, receive, passing)
+            await self._run(visit, receive, answer)
         except BaseException:
-            if changes and not answered and not receive.exceeded:
-                await self._record(_SERVER_ERROR, visit)
             if not receive.exceeded:
+                await answer.broke(_SERVER_ERROR)
                 raise
         if receive.exceeded:
             raise TooLarge
-        if unrecorded:
-            raise unrecorded
+        if answer.refused:
+            raise answer.refused
 
     async def _record(self, status: int, visit: Visit) -> None:
         """Write the mutating request to the audit log, unless a room has told what happened.

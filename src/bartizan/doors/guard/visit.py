@@ -27,6 +27,8 @@ class Visit:
     status: int = 0
     caller: Caller | None = None
     credential: Credential | None = None
+    cookies: list[Header] = field(default_factory=list[Header])
+    """Cookies that go with the answer, whoever gives it."""
     inner: MutableMapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -50,7 +52,7 @@ class Visit:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message["headers"] = dressed(
-                list(message.get("headers", ())),
+                [*message.get("headers", ()), *self.cookies],
                 request_id=self.origin.request_id,
                 ours=self.ours,
                 tls=self.tls,

@@ -59,7 +59,7 @@ def depth(body: bytes) -> int:
 
 
 def is_text(body: bytes) -> bool:
-    """Tell whether the strings of JSON in ``body`` are text: no NUL, no lone surrogate (RFC 8259, section 8.2)."""
+    """Tell whether the strings of JSON are text: no NUL, no lone surrogate (RFC 8259, section 8.2)."""
     half = -1  # where the second half of a pair has to begin
     for found in _ESCAPED.finditer(body) if b"\\u" in body else ():
         code = int(found[1], 16) if found[1] else -1

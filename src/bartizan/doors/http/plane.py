@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -32,7 +33,7 @@ _WHY = {
 def control_plane(house: Bartizan) -> FastAPI:
     """Build one application from every room's routes."""
     development = not house.settings.production
-    plane = FastAPI(
+    plane = _Plane(
         title="Bartizan",
         version=VERSION,
         summary="The enterprise layer of this application.",
@@ -40,7 +41,7 @@ def control_plane(house: Bartizan) -> FastAPI:
         redoc_url="/redoc" if development else None,
         openapi_url="/openapi.json" if development else None,
         generate_unique_id_function=_operation_id,
-        responses=_refusals(),
+        responses={422: {"model": Problem}},  # the rest is added to the document
         exception_handlers={
             errors.BartizanError: on_refusal,
             RequestValidationError: on_invalid,
@@ -54,6 +55,33 @@ def control_plane(house: Bartizan) -> FastAPI:
             router = capability.routes(getattr(house, capability.name))
             plane.include_router(_described(router), prefix=PREFIX)
     return plane
+
+
+class _Plane(FastAPI):
+    """An application whose document names each refusal once, as the problem document that it is."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Give the OpenAPI document; it is written once."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            document["components"]["responses"] = {
+                _named(status): _refusal(why) for status, why in _WHY.items()
+            }
+            for verbs in document["paths"].values():
+                for operation in verbs.values():
+                    for status in _WHY:
+                        named = {"$ref": f"#/components/responses/{_named(status)}"}
+                        operation["responses"][str(status)] = named
+        assert self.openapi_schema is not None
+        return self.openapi_schema
+
+
+def _named(status: int) -> str:
+    return HTTPStatus(status).phrase.title().replace(" ", "").replace("-", "")
+
+
+def _refusal(why: str) -> dict[str, Any]:
+    return {"description": why, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 
 
 def _described(router: APIRouter) -> APIRouter:
@@ -90,17 +118,6 @@ def _operation_id(route: APIRoute) -> str:
     else:
         service = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", owner.__name__).lower()
     return f"{service}_{method}"
-
-
-def _refusals() -> dict[int | str, dict[str, Any]]:
-    return {
-        status: {
-            "description": why,
-            "model": Problem,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        for status, why in _WHY.items()
-    }
 
 
 def openapi(house: Bartizan) -> dict[str, Any]:

@@ -51,9 +51,8 @@ class Database:
             self._place = Sqlite(parsed, self.settings)
         else:
             # asyncpg and its dialect are loaded only where they are used: they cost a fifth of a start.
-            self._place = importlib.import_module("bartizan.foundation.database.postgres").Postgres(
-                parsed, self.settings
-            )
+            module = importlib.import_module("bartizan.foundation.database.postgres")
+            self._place = module.Postgres(parsed, self.settings)
         self.kind = parsed.get_backend_name()
         self._transactions = Transactions(self._place.begin, self._session)
         WALL.guard(*self._place.engines)

@@ -211,7 +211,8 @@ class Members:
     async def _deactivated(self, envelope: Envelope) -> None:
         for row in await self._memberships(envelope):
             if row.status == "active":
-                await self._rbac.suspend(row.user_id, org_id=row.org_id)
+                # An account that was taken over must be stopped even if it is the only owner's.
+                await self._rbac.suspend(row.user_id, org_id=row.org_id, keep_an_owner=False)
 
     async def _reactivated(self, envelope: Envelope) -> None:
         for row in await self._memberships(envelope):

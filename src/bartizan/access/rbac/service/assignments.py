@@ -121,11 +121,12 @@ class Assignments:
                     )
             self._ledger.changed(org_id, user_id)
 
-    async def suspend(self, user_id: str, *, org_id: str) -> None:
-        """Make the person's roles give nothing until :meth:`resume`; refuses the last owner."""
+    async def suspend(self, user_id: str, *, org_id: str, keep_an_owner: bool = True) -> None:
+        """Make the person's roles give nothing until :meth:`resume`; the last owner's only if told to."""
         async with self._database.transaction() as session:
             store = RbacStore(self._database, session, org_id)
-            await self._keep_an_owner(store, user_id, org_id)
+            if keep_an_owner:
+                await self._keep_an_owner(store, user_id, org_id)
             await store.set_active(user_id, active=False)
             self._ledger.changed(org_id, user_id)
 

@@ -183,9 +183,9 @@ class Rbac:
         """Refuse a caller who holds less than this person in the organization."""
         await self._authority.require_over(user_id)
 
-    async def suspend(self, user_id: str, *, org_id: str) -> None:
-        """Make a person's roles give nothing until they are resumed; refuses the last owner."""
-        await self._assignments.suspend(user_id, org_id=org_id)
+    async def suspend(self, user_id: str, *, org_id: str, keep_an_owner: bool = True) -> None:
+        """Make a person's roles give nothing until they are resumed; the last owner's only if told to."""
+        await self._assignments.suspend(user_id, org_id=org_id, keep_an_owner=keep_an_owner)
 
     async def resume(self, user_id: str, *, org_id: str) -> None:
         """Let a person's roles count again."""

@@ -7,6 +7,7 @@ sent, triggers and tenant walls included. After the release it is frozen.
 
 import re
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from bartizan.foundation.database.tables import WALL
 from bartizan.foundation.database.tenancy.rls import wall_statements
 
 _HEAD = '''"""All tables of the first release. Written by ``migrations.generate``: do not edit."""
-# ruff: noqa
+# fmt: off
 
 from alembic import op
 
@@ -53,6 +54,7 @@ def statements(metadata: MetaData, kind: str) -> tuple[list[str], list[str]]:
 
     engine = create_mock_engine("sqlite://" if kind == "sqlite" else "postgresql+asyncpg://", take)
     metadata.create_all(engine, checkfirst=False)
+    up = _ordered(up)
     down = [f'DROP TABLE "{table.name}"' for table in reversed(metadata.sorted_tables)]
     if kind == "postgresql":
         for table in WALL.tables(metadata):
@@ -60,6 +62,12 @@ def statements(metadata: MetaData, kind: str) -> tuple[list[str], list[str]]:
         made = (re.match(r"CREATE (?:OR REPLACE )?FUNCTION (\w+\(\))", statement) for statement in up)
         down += [f"DROP FUNCTION {found.group(1)}" for found in made if found]
     return up, down
+
+
+def _ordered(made: list[str]) -> list[str]:
+    """Sort the indexes of each table, which come in another order each time."""
+    runs = groupby(made, key=lambda statement: bool(re.match(r"CREATE (UNIQUE )?INDEX", statement)))
+    return [statement for indexes, run in runs for statement in (sorted(run) if indexes else run)]
 
 
 def render(metadata: MetaData) -> str:
@@ -78,7 +86,7 @@ def render(metadata: MetaData) -> str:
 
 def _quoted(statement: str) -> str:
     if "\n" not in statement:
-        return repr(statement)
+        return repr(statement) if '"' in statement else f'"{statement}"'
     assert '"""' not in statement
     body = statement.replace("\\", "\\\\")
     return f'"""\n{body}\n"""'

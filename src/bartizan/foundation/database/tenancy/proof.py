@@ -153,7 +153,8 @@ class _Prover:
 
     def _delete(self, node: exp.Delete, outer: Mapping[Node, Alternatives]) -> Mapping[Node, Alternatives]:
         scope = _Scope()
-        for source in (node.this, *(node.args.get("using") or ())):
+        using = node.args.get("using") or ()
+        for source in (node.this, *([using] if isinstance(using, Tree) else using)):
             scope.add(source)
         known = self._settle(scope, node, outer)
         self._note_key(node, scope)
@@ -228,7 +229,7 @@ class _Prover:
         if not isinstance(table, exp.Table) or id(table) not in self._open:
             return
         columns = [name.name.lower() for name in schema.expressions] if schema is not table else []
-        if self._column not in columns or node.args.get("alternative") == "REPLACE":
+        if self._column not in columns or str(node.args.get("alternative") or "").upper() == "REPLACE":
             return
         at = columns.index(self._column)
         if not self._overwrites_well(node.args.get("conflict"), table):
@@ -247,11 +248,7 @@ class _Prover:
         """Tell whether ON CONFLICT leaves foreign rows alone."""
         if conflict is None or "UPDATE" not in str(conflict.args.get("action") or "").upper():
             return True
-        named = {
-            column.name.lower()
-            for key in conflict.args.get("conflict_keys") or ()
-            for column in _columns(key)
-        }
+        named = {_plain_name(key) for key in conflict.args.get("conflict_keys") or ()}
         if not self._assigns_well(conflict.expressions, table, excluded=True):
             return False
         if self._column in named:
@@ -341,6 +338,13 @@ def _rows(expression: Tree | None) -> Iterator[list[Tree]]:
 
 def _columns(node: Tree) -> Iterator[exp.Column]:
     yield from node.find_all(exp.Column)
+
+
+def _plain_name(key: Tree) -> str:
+    """Read the column that ON CONFLICT names; an expression over one is none."""
+    while isinstance(key, exp.Ordered):
+        key = key.this
+    return key.name.lower() if isinstance(key, exp.Column | exp.Identifier) else ""
 
 
 def _is_excluded(value: Tree, column: str) -> bool:

@@ -1,5 +1,5 @@
 """All tables of the first release. Written by ``migrations.generate``: do not edit."""
-# ruff: noqa
+# fmt: off
 
 from alembic import op
 
@@ -33,8 +33,8 @@ CREATE TABLE bz_api_keys (
 	CONSTRAINT uq_bz_api_keys_digest UNIQUE (digest)
 )
 """,
-        'CREATE INDEX ix_bz_api_keys_owner ON bz_api_keys (owner_id)',
-        'CREATE INDEX ix_bz_api_keys_org_id ON bz_api_keys (org_id)',
+        "CREATE INDEX ix_bz_api_keys_org_id ON bz_api_keys (org_id)",
+        "CREATE INDEX ix_bz_api_keys_owner ON bz_api_keys (owner_id)",
         """
 CREATE TABLE bz_orgs (
 	id VARCHAR(30) NOT NULL,
@@ -66,8 +66,8 @@ CREATE TABLE bz_events (
 	CONSTRAINT uq_bz_events_id UNIQUE (id)
 )
 """,
-        'CREATE INDEX ix_bz_events_stream_type_sequence ON bz_events (stream, type, sequence)',
-        'CREATE INDEX ix_bz_events_stream_timestamp ON bz_events (stream, timestamp)',
+        "CREATE INDEX ix_bz_events_stream_timestamp ON bz_events (stream, timestamp)",
+        "CREATE INDEX ix_bz_events_stream_type_sequence ON bz_events (stream, type, sequence)",
         """
 CREATE TABLE bz_events_heads (
 	stream VARCHAR(30) NOT NULL,
@@ -83,7 +83,7 @@ CREATE TABLE bz_events_inbox (
 	CONSTRAINT pk_bz_events_inbox PRIMARY KEY (consumer, event_id)
 )
 """,
-        'CREATE INDEX ix_bz_events_inbox_seen_at ON bz_events_inbox (seen_at)',
+        "CREATE INDEX ix_bz_events_inbox_seen_at ON bz_events_inbox (seen_at)",
         """
 CREATE TABLE bz_rbac_roles (
 	id VARCHAR(30) NOT NULL,
@@ -97,7 +97,7 @@ CREATE TABLE bz_rbac_roles (
 	CONSTRAINT uq_bz_rbac_roles_org_id_name UNIQUE (org_id, name)
 )
 """,
-        'CREATE INDEX ix_bz_rbac_roles_org_id ON bz_rbac_roles (org_id)',
+        "CREATE INDEX ix_bz_rbac_roles_org_id ON bz_rbac_roles (org_id)",
         """
 CREATE TABLE bz_rbac_assignments (
 	id VARCHAR(30) NOT NULL,
@@ -111,8 +111,8 @@ CREATE TABLE bz_rbac_assignments (
 	CONSTRAINT uq_bz_rbac_assignments_org_id_user_id_team_id_role UNIQUE (org_id, user_id, team_id, role)
 )
 """,
-        'CREATE INDEX ix_bz_rbac_assignments_user_id ON bz_rbac_assignments (user_id)',
-        'CREATE INDEX ix_bz_rbac_assignments_org_id ON bz_rbac_assignments (org_id)',
+        "CREATE INDEX ix_bz_rbac_assignments_org_id ON bz_rbac_assignments (org_id)",
+        "CREATE INDEX ix_bz_rbac_assignments_user_id ON bz_rbac_assignments (user_id)",
         """
 CREATE TABLE bz_rbac_grants (
 	id VARCHAR(30) NOT NULL,
@@ -127,8 +127,8 @@ CREATE TABLE bz_rbac_grants (
 	CONSTRAINT uq_bz_rbac_grants_org_id_user_id_permission UNIQUE (org_id, user_id, permission)
 )
 """,
-        'CREATE INDEX ix_bz_rbac_grants_org_id ON bz_rbac_grants (org_id)',
-        'CREATE INDEX ix_bz_rbac_grants_user_id ON bz_rbac_grants (user_id)',
+        "CREATE INDEX ix_bz_rbac_grants_org_id ON bz_rbac_grants (org_id)",
+        "CREATE INDEX ix_bz_rbac_grants_user_id ON bz_rbac_grants (user_id)",
         """
 CREATE TABLE bz_crypto_signing_keys (
 	kid VARCHAR(43) NOT NULL,
@@ -188,7 +188,7 @@ CREATE TABLE bz_identity_attempts (
 	CONSTRAINT pk_bz_identity_attempts PRIMARY KEY ("key")
 )
 """,
-        'CREATE INDEX ix_bz_identity_attempts_forget_at ON bz_identity_attempts (forget_at)',
+        "CREATE INDEX ix_bz_identity_attempts_forget_at ON bz_identity_attempts (forget_at)",
         """
 CREATE TABLE bz_sessions (
 	id VARCHAR(30) NOT NULL,
@@ -214,10 +214,10 @@ CREATE TABLE bz_sessions (
 	CONSTRAINT uq_bz_sessions_previous_digest UNIQUE (previous_digest)
 )
 """,
-        'CREATE INDEX ix_bz_sessions_expires_at ON bz_sessions (expires_at)',
-        'CREATE INDEX ix_bz_sessions_org_id ON bz_sessions (org_id)',
-        'CREATE INDEX ix_bz_sessions_user_id ON bz_sessions (user_id)',
-        'CREATE INDEX ix_bz_sessions_actor_id ON bz_sessions (actor_id)',
+        "CREATE INDEX ix_bz_sessions_actor_id ON bz_sessions (actor_id)",
+        "CREATE INDEX ix_bz_sessions_expires_at ON bz_sessions (expires_at)",
+        "CREATE INDEX ix_bz_sessions_org_id ON bz_sessions (org_id)",
+        "CREATE INDEX ix_bz_sessions_user_id ON bz_sessions (user_id)",
         """
 CREATE TABLE bz_sessions_owner_links (
 	id VARCHAR(30) NOT NULL,
@@ -262,12 +262,12 @@ CREATE TABLE bz_audit_events (
 	CONSTRAINT uq_bz_audit_events_id UNIQUE (id)
 )
 """,
-        'CREATE INDEX ix_bz_audit_events_log_id_occurred_at ON bz_audit_events (log_id, occurred_at)',
-        'CREATE INDEX ix_bz_audit_events_log_id_target_id_occurred_at ON bz_audit_events (log_id, target_id, occurred_at)',
-        'CREATE INDEX ix_bz_audit_events_log_id_request_id ON bz_audit_events (log_id, request_id)',
-        'CREATE INDEX ix_bz_audit_events_log_id_actor_id_occurred_at ON bz_audit_events (log_id, actor_id, occurred_at)',
-        'CREATE INDEX ix_bz_audit_events_log_id_action_occurred_at ON bz_audit_events (log_id, action, occurred_at)',
-        'CREATE INDEX ix_bz_audit_events_xid ON bz_audit_events (xid)',
+        "CREATE INDEX ix_bz_audit_events_log_id_action_occurred_at ON bz_audit_events (log_id, action, occurred_at)",
+        "CREATE INDEX ix_bz_audit_events_log_id_actor_id_occurred_at ON bz_audit_events (log_id, actor_id, occurred_at)",
+        "CREATE INDEX ix_bz_audit_events_log_id_occurred_at ON bz_audit_events (log_id, occurred_at)",
+        "CREATE INDEX ix_bz_audit_events_log_id_request_id ON bz_audit_events (log_id, request_id)",
+        "CREATE INDEX ix_bz_audit_events_log_id_target_id_occurred_at ON bz_audit_events (log_id, target_id, occurred_at)",
+        "CREATE INDEX ix_bz_audit_events_xid ON bz_audit_events (xid)",
         """
 CREATE TRIGGER IF NOT EXISTS bz_audit_events_no_update BEFORE UPDATE ON bz_audit_events
         BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
@@ -284,7 +284,7 @@ CREATE TABLE bz_audit_disclosures (
 	CONSTRAINT pk_bz_audit_disclosures PRIMARY KEY (event_id, subject_id)
 )
 """,
-        'CREATE INDEX ix_bz_audit_disclosures_subject_id ON bz_audit_disclosures (subject_id)',
+        "CREATE INDEX ix_bz_audit_disclosures_subject_id ON bz_audit_disclosures (subject_id)",
         """
 CREATE TABLE bz_audit_subject_keys (
 	subject_id VARCHAR(100) NOT NULL,
@@ -311,8 +311,8 @@ CREATE TABLE bz_email_messages (
 	CONSTRAINT pk_bz_email_messages PRIMARY KEY (id)
 )
 """,
-        'CREATE INDEX ix_bz_email_messages_status_created_at ON bz_email_messages (status, created_at)',
-        'CREATE INDEX ix_bz_email_messages_org_id_id ON bz_email_messages (org_id, id)',
+        "CREATE INDEX ix_bz_email_messages_org_id_id ON bz_email_messages (org_id, id)",
+        "CREATE INDEX ix_bz_email_messages_status_created_at ON bz_email_messages (status, created_at)",
         """
 CREATE TABLE bz_jobs (
 	id VARCHAR(30) NOT NULL,
@@ -339,13 +339,13 @@ CREATE TABLE bz_jobs (
 	CONSTRAINT pk_bz_jobs PRIMARY KEY (id)
 )
 """,
-        "CREATE INDEX ix_bz_jobs_leased ON bz_jobs (lane, lease_until) WHERE state = 'leased'",
         "CREATE INDEX ix_bz_jobs_dead ON bz_jobs (lane, fingerprint) WHERE state = 'dead'",
-        "CREATE INDEX ix_bz_jobs_ready ON bz_jobs (queue, lane, priority DESC, run_at, id) WHERE state = 'ready'",
         "CREATE INDEX ix_bz_jobs_finished ON bz_jobs (finished_at) WHERE state IN ('done', 'dead', 'cancelled')",
-        "CREATE UNIQUE INDEX uq_bz_jobs_live_key ON bz_jobs (lane, unique_key) WHERE state IN ('waiting', 'ready', 'leased') AND unique_key IS NOT NULL",
+        "CREATE INDEX ix_bz_jobs_lane ON bz_jobs (lane, id)",
+        "CREATE INDEX ix_bz_jobs_leased ON bz_jobs (lane, lease_until) WHERE state = 'leased'",
+        "CREATE INDEX ix_bz_jobs_ready ON bz_jobs (queue, lane, priority DESC, run_at, id) WHERE state = 'ready'",
         "CREATE INDEX ix_bz_jobs_waiting ON bz_jobs (run_at) WHERE state = 'waiting'",
-        'CREATE INDEX ix_bz_jobs_lane ON bz_jobs (lane, id)',
+        "CREATE UNIQUE INDEX uq_bz_jobs_live_key ON bz_jobs (lane, unique_key) WHERE state IN ('waiting', 'ready', 'leased') AND unique_key IS NOT NULL",
         """
 CREATE TABLE bz_jobs_schedules (
 	id VARCHAR(30) NOT NULL,
@@ -367,7 +367,7 @@ CREATE TABLE bz_jobs_schedules (
 	CONSTRAINT uq_bz_jobs_schedules_lane_name UNIQUE (lane, name)
 )
 """,
-        'CREATE INDEX ix_bz_jobs_schedules_due ON bz_jobs_schedules (active, next_run)',
+        "CREATE INDEX ix_bz_jobs_schedules_due ON bz_jobs_schedules (active, next_run)",
         """
 CREATE TABLE bz_preferences (
 	id VARCHAR(30) NOT NULL,
@@ -381,7 +381,7 @@ CREATE TABLE bz_preferences (
 	CONSTRAINT uq_bz_preferences_org_id_owner_id_key UNIQUE (org_id, owner_id, "key")
 )
 """,
-        'CREATE INDEX ix_bz_preferences_org_id ON bz_preferences (org_id)',
+        "CREATE INDEX ix_bz_preferences_org_id ON bz_preferences (org_id)",
         """
 CREATE TABLE bz_preferences_global (
 	"key" VARCHAR(80) NOT NULL,
@@ -406,7 +406,7 @@ CREATE TABLE bz_secrets (
 	CONSTRAINT uq_bz_secrets_org_id_name_version UNIQUE (org_id, name, version)
 )
 """,
-        'CREATE INDEX ix_bz_secrets_org_id ON bz_secrets (org_id)',
+        "CREATE INDEX ix_bz_secrets_org_id ON bz_secrets (org_id)",
         """
 CREATE TABLE bz_secrets_platform (
 	id VARCHAR(30) NOT NULL,
@@ -435,8 +435,8 @@ CREATE TABLE bz_orgs_members (
 	CONSTRAINT fk_bz_orgs_members_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_members_org_id ON bz_orgs_members (org_id)',
-        'CREATE INDEX ix_bz_orgs_members_user_id ON bz_orgs_members (user_id)',
+        "CREATE INDEX ix_bz_orgs_members_org_id ON bz_orgs_members (org_id)",
+        "CREATE INDEX ix_bz_orgs_members_user_id ON bz_orgs_members (user_id)",
         """
 CREATE TABLE bz_orgs_teams (
 	id VARCHAR(30) NOT NULL,
@@ -453,7 +453,7 @@ CREATE TABLE bz_orgs_teams (
 	CONSTRAINT fk_bz_orgs_teams_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_teams_org_id ON bz_orgs_teams (org_id)',
+        "CREATE INDEX ix_bz_orgs_teams_org_id ON bz_orgs_teams (org_id)",
         """
 CREATE TABLE bz_orgs_domains (
 	domain VARCHAR(253) NOT NULL,
@@ -464,7 +464,7 @@ CREATE TABLE bz_orgs_domains (
 	CONSTRAINT fk_bz_orgs_domains_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_domains_org_id ON bz_orgs_domains (org_id)',
+        "CREATE INDEX ix_bz_orgs_domains_org_id ON bz_orgs_domains (org_id)",
         """
 CREATE TABLE bz_sessions_refresh (
 	id VARCHAR(30) NOT NULL,
@@ -478,7 +478,7 @@ CREATE TABLE bz_sessions_refresh (
 	CONSTRAINT uq_bz_sessions_refresh_digest UNIQUE (digest)
 )
 """,
-        'CREATE INDEX ix_bz_sessions_refresh_session_id ON bz_sessions_refresh (session_id)',
+        "CREATE INDEX ix_bz_sessions_refresh_session_id ON bz_sessions_refresh (session_id)",
         """
 CREATE TABLE bz_orgs_team_members (
 	id VARCHAR(30) NOT NULL,
@@ -493,8 +493,8 @@ CREATE TABLE bz_orgs_team_members (
 	CONSTRAINT fk_bz_orgs_team_members_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_team_members_user_id ON bz_orgs_team_members (user_id)',
-        'CREATE INDEX ix_bz_orgs_team_members_org_id ON bz_orgs_team_members (org_id)',
+        "CREATE INDEX ix_bz_orgs_team_members_org_id ON bz_orgs_team_members (org_id)",
+        "CREATE INDEX ix_bz_orgs_team_members_user_id ON bz_orgs_team_members (user_id)",
         """
 CREATE TABLE bz_orgs_workspaces (
 	id VARCHAR(30) NOT NULL,
@@ -512,7 +512,7 @@ CREATE TABLE bz_orgs_workspaces (
 	CONSTRAINT fk_bz_orgs_workspaces_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_workspaces_org_id ON bz_orgs_workspaces (org_id)',
+        "CREATE INDEX ix_bz_orgs_workspaces_org_id ON bz_orgs_workspaces (org_id)",
         """
 CREATE TABLE bz_orgs_invitations (
 	id VARCHAR(30) NOT NULL,
@@ -533,8 +533,8 @@ CREATE TABLE bz_orgs_invitations (
 	CONSTRAINT fk_bz_orgs_invitations_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_invitations_email ON bz_orgs_invitations (email)',
-        'CREATE INDEX ix_bz_orgs_invitations_org_id ON bz_orgs_invitations (org_id)',
+        "CREATE INDEX ix_bz_orgs_invitations_email ON bz_orgs_invitations (email)",
+        "CREATE INDEX ix_bz_orgs_invitations_org_id ON bz_orgs_invitations (org_id)",
     ),
     "postgresql": (
         """
@@ -560,8 +560,8 @@ CREATE TABLE bz_api_keys (
 	CONSTRAINT uq_bz_api_keys_digest UNIQUE (digest)
 )
 """,
-        'CREATE INDEX ix_bz_api_keys_owner ON bz_api_keys (owner_id)',
-        'CREATE INDEX ix_bz_api_keys_org_id ON bz_api_keys (org_id)',
+        "CREATE INDEX ix_bz_api_keys_org_id ON bz_api_keys (org_id)",
+        "CREATE INDEX ix_bz_api_keys_owner ON bz_api_keys (owner_id)",
         """
 CREATE TABLE bz_orgs (
 	id VARCHAR(30) NOT NULL,
@@ -593,8 +593,8 @@ CREATE TABLE bz_events (
 	CONSTRAINT uq_bz_events_id UNIQUE (id)
 )
 """,
-        'CREATE INDEX ix_bz_events_stream_type_sequence ON bz_events (stream, type, sequence)',
-        'CREATE INDEX ix_bz_events_stream_timestamp ON bz_events (stream, timestamp)',
+        "CREATE INDEX ix_bz_events_stream_timestamp ON bz_events (stream, timestamp)",
+        "CREATE INDEX ix_bz_events_stream_type_sequence ON bz_events (stream, type, sequence)",
         """
 CREATE TABLE bz_events_heads (
 	stream VARCHAR(30) NOT NULL,
@@ -610,7 +610,7 @@ CREATE TABLE bz_events_inbox (
 	CONSTRAINT pk_bz_events_inbox PRIMARY KEY (consumer, event_id)
 )
 """,
-        'CREATE INDEX ix_bz_events_inbox_seen_at ON bz_events_inbox (seen_at)',
+        "CREATE INDEX ix_bz_events_inbox_seen_at ON bz_events_inbox (seen_at)",
         """
 CREATE TABLE bz_rbac_roles (
 	id VARCHAR(30) NOT NULL,
@@ -624,7 +624,7 @@ CREATE TABLE bz_rbac_roles (
 	CONSTRAINT uq_bz_rbac_roles_org_id_name UNIQUE (org_id, name)
 )
 """,
-        'CREATE INDEX ix_bz_rbac_roles_org_id ON bz_rbac_roles (org_id)',
+        "CREATE INDEX ix_bz_rbac_roles_org_id ON bz_rbac_roles (org_id)",
         """
 CREATE TABLE bz_rbac_assignments (
 	id VARCHAR(30) NOT NULL,
@@ -638,8 +638,8 @@ CREATE TABLE bz_rbac_assignments (
 	CONSTRAINT uq_bz_rbac_assignments_org_id_user_id_team_id_role UNIQUE (org_id, user_id, team_id, role)
 )
 """,
-        'CREATE INDEX ix_bz_rbac_assignments_user_id ON bz_rbac_assignments (user_id)',
-        'CREATE INDEX ix_bz_rbac_assignments_org_id ON bz_rbac_assignments (org_id)',
+        "CREATE INDEX ix_bz_rbac_assignments_org_id ON bz_rbac_assignments (org_id)",
+        "CREATE INDEX ix_bz_rbac_assignments_user_id ON bz_rbac_assignments (user_id)",
         """
 CREATE TABLE bz_rbac_grants (
 	id VARCHAR(30) NOT NULL,
@@ -654,8 +654,8 @@ CREATE TABLE bz_rbac_grants (
 	CONSTRAINT uq_bz_rbac_grants_org_id_user_id_permission UNIQUE (org_id, user_id, permission)
 )
 """,
-        'CREATE INDEX ix_bz_rbac_grants_org_id ON bz_rbac_grants (org_id)',
-        'CREATE INDEX ix_bz_rbac_grants_user_id ON bz_rbac_grants (user_id)',
+        "CREATE INDEX ix_bz_rbac_grants_org_id ON bz_rbac_grants (org_id)",
+        "CREATE INDEX ix_bz_rbac_grants_user_id ON bz_rbac_grants (user_id)",
         """
 CREATE TABLE bz_crypto_signing_keys (
 	kid VARCHAR(43) NOT NULL,
@@ -715,7 +715,7 @@ CREATE TABLE bz_identity_attempts (
 	CONSTRAINT pk_bz_identity_attempts PRIMARY KEY (key)
 )
 """,
-        'CREATE INDEX ix_bz_identity_attempts_forget_at ON bz_identity_attempts (forget_at)',
+        "CREATE INDEX ix_bz_identity_attempts_forget_at ON bz_identity_attempts (forget_at)",
         """
 CREATE TABLE bz_sessions (
 	id VARCHAR(30) NOT NULL,
@@ -741,10 +741,10 @@ CREATE TABLE bz_sessions (
 	CONSTRAINT uq_bz_sessions_previous_digest UNIQUE (previous_digest)
 )
 """,
-        'CREATE INDEX ix_bz_sessions_expires_at ON bz_sessions (expires_at)',
-        'CREATE INDEX ix_bz_sessions_org_id ON bz_sessions (org_id)',
-        'CREATE INDEX ix_bz_sessions_user_id ON bz_sessions (user_id)',
-        'CREATE INDEX ix_bz_sessions_actor_id ON bz_sessions (actor_id)',
+        "CREATE INDEX ix_bz_sessions_actor_id ON bz_sessions (actor_id)",
+        "CREATE INDEX ix_bz_sessions_expires_at ON bz_sessions (expires_at)",
+        "CREATE INDEX ix_bz_sessions_org_id ON bz_sessions (org_id)",
+        "CREATE INDEX ix_bz_sessions_user_id ON bz_sessions (user_id)",
         """
 CREATE TABLE bz_sessions_owner_links (
 	id VARCHAR(30) NOT NULL,
@@ -790,12 +790,12 @@ CREATE TABLE bz_audit_events (
 	CONSTRAINT uq_bz_audit_events_id UNIQUE (id)
 )
 """,
-        'CREATE INDEX ix_bz_audit_events_log_id_occurred_at ON bz_audit_events (log_id, occurred_at)',
-        'CREATE INDEX ix_bz_audit_events_log_id_target_id_occurred_at ON bz_audit_events (log_id, target_id, occurred_at)',
-        'CREATE INDEX ix_bz_audit_events_log_id_request_id ON bz_audit_events (log_id, request_id)',
-        'CREATE INDEX ix_bz_audit_events_log_id_actor_id_occurred_at ON bz_audit_events (log_id, actor_id, occurred_at)',
-        'CREATE INDEX ix_bz_audit_events_log_id_action_occurred_at ON bz_audit_events (log_id, action, occurred_at)',
-        'CREATE INDEX ix_bz_audit_events_xid ON bz_audit_events (xid)',
+        "CREATE INDEX ix_bz_audit_events_log_id_action_occurred_at ON bz_audit_events (log_id, action, occurred_at)",
+        "CREATE INDEX ix_bz_audit_events_log_id_actor_id_occurred_at ON bz_audit_events (log_id, actor_id, occurred_at)",
+        "CREATE INDEX ix_bz_audit_events_log_id_occurred_at ON bz_audit_events (log_id, occurred_at)",
+        "CREATE INDEX ix_bz_audit_events_log_id_request_id ON bz_audit_events (log_id, request_id)",
+        "CREATE INDEX ix_bz_audit_events_log_id_target_id_occurred_at ON bz_audit_events (log_id, target_id, occurred_at)",
+        "CREATE INDEX ix_bz_audit_events_xid ON bz_audit_events (xid)",
         """
 CREATE OR REPLACE FUNCTION bz_audit_append_only() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege'; END $$
@@ -816,7 +816,7 @@ CREATE TABLE bz_audit_disclosures (
 	CONSTRAINT pk_bz_audit_disclosures PRIMARY KEY (event_id, subject_id)
 )
 """,
-        'CREATE INDEX ix_bz_audit_disclosures_subject_id ON bz_audit_disclosures (subject_id)',
+        "CREATE INDEX ix_bz_audit_disclosures_subject_id ON bz_audit_disclosures (subject_id)",
         """
 CREATE TABLE bz_audit_subject_keys (
 	subject_id VARCHAR(100) NOT NULL,
@@ -843,8 +843,8 @@ CREATE TABLE bz_email_messages (
 	CONSTRAINT pk_bz_email_messages PRIMARY KEY (id)
 )
 """,
-        'CREATE INDEX ix_bz_email_messages_status_created_at ON bz_email_messages (status, created_at)',
-        'CREATE INDEX ix_bz_email_messages_org_id_id ON bz_email_messages (org_id, id)',
+        "CREATE INDEX ix_bz_email_messages_org_id_id ON bz_email_messages (org_id, id)",
+        "CREATE INDEX ix_bz_email_messages_status_created_at ON bz_email_messages (status, created_at)",
         """
 CREATE TABLE bz_jobs (
 	id VARCHAR(30) NOT NULL,
@@ -871,13 +871,13 @@ CREATE TABLE bz_jobs (
 	CONSTRAINT pk_bz_jobs PRIMARY KEY (id)
 )
 """,
-        "CREATE INDEX ix_bz_jobs_leased ON bz_jobs (lane, lease_until) WHERE state = 'leased'",
         "CREATE INDEX ix_bz_jobs_dead ON bz_jobs (lane, fingerprint) WHERE state = 'dead'",
-        "CREATE INDEX ix_bz_jobs_ready ON bz_jobs (queue, lane, priority DESC, run_at, id) WHERE state = 'ready'",
         "CREATE INDEX ix_bz_jobs_finished ON bz_jobs (finished_at) WHERE state IN ('done', 'dead', 'cancelled')",
-        "CREATE UNIQUE INDEX uq_bz_jobs_live_key ON bz_jobs (lane, unique_key) WHERE state IN ('waiting', 'ready', 'leased') AND unique_key IS NOT NULL",
+        "CREATE INDEX ix_bz_jobs_lane ON bz_jobs (lane, id)",
+        "CREATE INDEX ix_bz_jobs_leased ON bz_jobs (lane, lease_until) WHERE state = 'leased'",
+        "CREATE INDEX ix_bz_jobs_ready ON bz_jobs (queue, lane, priority DESC, run_at, id) WHERE state = 'ready'",
         "CREATE INDEX ix_bz_jobs_waiting ON bz_jobs (run_at) WHERE state = 'waiting'",
-        'CREATE INDEX ix_bz_jobs_lane ON bz_jobs (lane, id)',
+        "CREATE UNIQUE INDEX uq_bz_jobs_live_key ON bz_jobs (lane, unique_key) WHERE state IN ('waiting', 'ready', 'leased') AND unique_key IS NOT NULL",
         """
 CREATE TABLE bz_jobs_schedules (
 	id VARCHAR(30) NOT NULL,
@@ -899,7 +899,7 @@ CREATE TABLE bz_jobs_schedules (
 	CONSTRAINT uq_bz_jobs_schedules_lane_name UNIQUE (lane, name)
 )
 """,
-        'CREATE INDEX ix_bz_jobs_schedules_due ON bz_jobs_schedules (active, next_run)',
+        "CREATE INDEX ix_bz_jobs_schedules_due ON bz_jobs_schedules (active, next_run)",
         """
 CREATE TABLE bz_preferences (
 	id VARCHAR(30) NOT NULL,
@@ -913,7 +913,7 @@ CREATE TABLE bz_preferences (
 	CONSTRAINT uq_bz_preferences_org_id_owner_id_key UNIQUE (org_id, owner_id, key)
 )
 """,
-        'CREATE INDEX ix_bz_preferences_org_id ON bz_preferences (org_id)',
+        "CREATE INDEX ix_bz_preferences_org_id ON bz_preferences (org_id)",
         """
 CREATE TABLE bz_preferences_global (
 	key VARCHAR(80) NOT NULL,
@@ -938,7 +938,7 @@ CREATE TABLE bz_secrets (
 	CONSTRAINT uq_bz_secrets_org_id_name_version UNIQUE (org_id, name, version)
 )
 """,
-        'CREATE INDEX ix_bz_secrets_org_id ON bz_secrets (org_id)',
+        "CREATE INDEX ix_bz_secrets_org_id ON bz_secrets (org_id)",
         """
 CREATE TABLE bz_secrets_platform (
 	id VARCHAR(30) NOT NULL,
@@ -967,8 +967,8 @@ CREATE TABLE bz_orgs_members (
 	CONSTRAINT fk_bz_orgs_members_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_members_org_id ON bz_orgs_members (org_id)',
-        'CREATE INDEX ix_bz_orgs_members_user_id ON bz_orgs_members (user_id)',
+        "CREATE INDEX ix_bz_orgs_members_org_id ON bz_orgs_members (org_id)",
+        "CREATE INDEX ix_bz_orgs_members_user_id ON bz_orgs_members (user_id)",
         """
 CREATE TABLE bz_orgs_teams (
 	id VARCHAR(30) NOT NULL,
@@ -985,7 +985,7 @@ CREATE TABLE bz_orgs_teams (
 	CONSTRAINT fk_bz_orgs_teams_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_teams_org_id ON bz_orgs_teams (org_id)',
+        "CREATE INDEX ix_bz_orgs_teams_org_id ON bz_orgs_teams (org_id)",
         """
 CREATE TABLE bz_orgs_domains (
 	domain VARCHAR(253) NOT NULL,
@@ -996,7 +996,7 @@ CREATE TABLE bz_orgs_domains (
 	CONSTRAINT fk_bz_orgs_domains_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_domains_org_id ON bz_orgs_domains (org_id)',
+        "CREATE INDEX ix_bz_orgs_domains_org_id ON bz_orgs_domains (org_id)",
         """
 CREATE TABLE bz_sessions_refresh (
 	id VARCHAR(30) NOT NULL,
@@ -1010,7 +1010,7 @@ CREATE TABLE bz_sessions_refresh (
 	CONSTRAINT uq_bz_sessions_refresh_digest UNIQUE (digest)
 )
 """,
-        'CREATE INDEX ix_bz_sessions_refresh_session_id ON bz_sessions_refresh (session_id)',
+        "CREATE INDEX ix_bz_sessions_refresh_session_id ON bz_sessions_refresh (session_id)",
         """
 CREATE TABLE bz_orgs_team_members (
 	id VARCHAR(30) NOT NULL,
@@ -1025,8 +1025,8 @@ CREATE TABLE bz_orgs_team_members (
 	CONSTRAINT fk_bz_orgs_team_members_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_team_members_user_id ON bz_orgs_team_members (user_id)',
-        'CREATE INDEX ix_bz_orgs_team_members_org_id ON bz_orgs_team_members (org_id)',
+        "CREATE INDEX ix_bz_orgs_team_members_org_id ON bz_orgs_team_members (org_id)",
+        "CREATE INDEX ix_bz_orgs_team_members_user_id ON bz_orgs_team_members (user_id)",
         """
 CREATE TABLE bz_orgs_workspaces (
 	id VARCHAR(30) NOT NULL,
@@ -1044,7 +1044,7 @@ CREATE TABLE bz_orgs_workspaces (
 	CONSTRAINT fk_bz_orgs_workspaces_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_workspaces_org_id ON bz_orgs_workspaces (org_id)',
+        "CREATE INDEX ix_bz_orgs_workspaces_org_id ON bz_orgs_workspaces (org_id)",
         """
 CREATE TABLE bz_orgs_invitations (
 	id VARCHAR(30) NOT NULL,
@@ -1065,8 +1065,8 @@ CREATE TABLE bz_orgs_invitations (
 	CONSTRAINT fk_bz_orgs_invitations_org_id_bz_orgs FOREIGN KEY(org_id) REFERENCES bz_orgs (id) ON DELETE CASCADE
 )
 """,
-        'CREATE INDEX ix_bz_orgs_invitations_email ON bz_orgs_invitations (email)',
-        'CREATE INDEX ix_bz_orgs_invitations_org_id ON bz_orgs_invitations (org_id)',
+        "CREATE INDEX ix_bz_orgs_invitations_email ON bz_orgs_invitations (email)",
+        "CREATE INDEX ix_bz_orgs_invitations_org_id ON bz_orgs_invitations (org_id)",
         'ALTER TABLE "bz_api_keys" ENABLE ROW LEVEL SECURITY',
         'ALTER TABLE "bz_api_keys" FORCE ROW LEVEL SECURITY',
         'DROP POLICY IF EXISTS bz_organization ON "bz_api_keys"',
@@ -1186,7 +1186,7 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_audit_events"',
         'DROP TABLE "bz_audit_disclosures"',
         'DROP TABLE "bz_api_keys"',
-        'DROP FUNCTION bz_audit_append_only()',
+        "DROP FUNCTION bz_audit_append_only()",
     ),
 }
 
