@@ -115,7 +115,7 @@ peers: .venv/dev.stamp $(APPS)/dev.stamp ## get what some tests talk to: real ap
 
 .PHONY: clean
 clean: ## remove everything that was made here
-	@rm -rf .venv .cache .reports .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site bartizan-data
+	@rm -rf .venv .cache .reports .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site .bartizan bartizan.db*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- set-up

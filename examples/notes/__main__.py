@@ -24,7 +24,7 @@ def main() -> None:
     app = create(f"sqlite:///{folder}/notes.db", reachable("127.0.0.1", port))
     bz: Bartizan = app.state.bartizan
     tell(people, bz.settings.base_url, bz.settings.mount)
-    run(app, bz, "127.0.0.1", port, "Notes, a sample app")
+    run(app, bz, "127.0.0.1", port, "Notes, a sample app", empty=False)
 
 
 async def seed() -> list[DemoPerson]:
@@ -52,10 +52,10 @@ def tell(people: list[DemoPerson], base: str, mount: str) -> None:
     extract = 'sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\''
     click.echo("\n  In a browser: open the app and sign in. With curl:\n", err=True)
     click.echo(f"    TOKEN=$(curl -s {base}{mount}/api/v1/auth/login {credentials} | {extract})", err=True)
-    click.echo(
-        f'    curl {base}/api/notes -H "Authorization: Bearer $TOKEN" --json \'{{"text": "hello"}}\'',
-        err=True,
-    )
+    bearer = '-H "Authorization: Bearer $TOKEN"'
+    note = """-H 'Content-Type: application/json' -d '{"text": "hello"}'"""
+    click.echo(f"    curl {base}/api/notes {bearer} {note}", err=True)
+    click.echo(f"    curl {base}{mount}/api/v1/audit {bearer}", err=True)
 
 
 if __name__ == "__main__":

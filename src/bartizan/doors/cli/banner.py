@@ -6,7 +6,7 @@ from bartizan.foundation.settings import banner as facts
 from bartizan.house import VERSION, Bartizan
 
 
-def banner(house: Bartizan, title: str) -> None:
+def banner(house: Bartizan, title: str, *, empty: bool = True) -> None:
     """Print what starts and where everything is, to the error stream."""
     settings = house.settings
     known = facts(settings)
@@ -20,6 +20,8 @@ def banner(house: Bartizan, title: str) -> None:
         lines.append(("API docs", f"{pages}/docs"))
     for name, address in lines:
         click.echo(f"  {name:<9} {address}", err=True)
-    click.echo("  No account yet? `bartizan owner link` makes the first owner.\n", err=True)
+    if empty:
+        click.echo("  No account yet? `bartizan owner link` makes the first owner.", err=True)
+    click.echo(err=True)
     if not settings.enable_auth:
         click.secho("  Authentication is OFF: everybody is the development user.\n", fg="red", err=True)

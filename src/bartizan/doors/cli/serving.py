@@ -1,9 +1,11 @@
 """Commands that keep running: the server, the gate in front of an app, the worker."""
 
+import signal
 import sys
 from importlib import import_module
 from inspect import Parameter, signature
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -157,6 +159,10 @@ def _must_be_asgi(application: Any, name: str) -> None:
         fail(f"{name} is not an ASGI application.", "It must take scope, receive and send.", code=2)
 
 
+def _stopped(_number: int, _frame: FrameType | None) -> None:
+    """Leave by the front door: what was asked has been done."""
+
+
 def reachable(host: str, port: int) -> dict[str, Any]:
     """Tell the house where it is reached, unless a setting does."""
     if "base_url" in load(Settings).sources:
@@ -165,9 +171,9 @@ def reachable(host: str, port: int) -> dict[str, Any]:
     return {"base_url": f"http://{shown}:{port}"}
 
 
-def run(app: ASGIApp, bz: Bartizan, host: str, port: int, title: str) -> None:
-    """Serve until stopped; requests in flight are finished first."""
-    banner(bz, title)
+def run(app: ASGIApp, bz: Bartizan, host: str, port: int, title: str, *, empty: bool = True) -> None:
+    """Serve until stopped; requests in flight are finished first. ``empty`` says that nobody may be there yet."""
+    banner(bz, title, empty=empty)
     config = uvicorn.Config(
         app,
         host=host,
@@ -181,6 +187,9 @@ def run(app: ASGIApp, bz: Bartizan, host: str, port: int, title: str) -> None:
         h11_max_incomplete_event_size=64 * 1024,
     )
     server = uvicorn.Server(config)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # uvicorn stops in good order and then raises the signal again, for whoever was here before.
+        signal.signal(number, _stopped)
     server.run()
     if not server.started:
         sys.exit(1)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from bartizan.foundation.errors import Fault, Unavailable
+from bartizan.foundation.errors import Fault, Invalid, Unavailable
 
 
 class DatabaseUnreachable(Unavailable):
@@ -63,6 +63,10 @@ class OutsideOrganization(Fault):
 
 class UnsafeDatabase(Fault):
     """The database would not keep organizations apart."""
+
+
+class UnknownRevision(Invalid):
+    """There is no such revision of the tables."""
 
 
 class MigrationsPending(Fault):

@@ -13,11 +13,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, Table, create_engine, event, text
 from sqlalchemy.engine import URL
 from sqlalchemy.schema import CreateIndex
 
-from bartizan.foundation.database.errors import DatabaseDamaged, MigrationsPending
+from bartizan.foundation.database.errors import DatabaseDamaged, MigrationsPending, UnknownRevision
 from bartizan.foundation.database.tenancy.rls import unwalled
 
 HOME = Path(__file__).parent
@@ -56,7 +57,11 @@ def move(connection: Connection, target: str, metadata: MetaData, home: Path = H
     scripts = _scripts(home)
     here = revision(connection)
     if target != "base":
-        target = scripts.get_revision(target).revision
+        try:
+            target = scripts.get_revision(target).revision
+        except CommandError as error:
+            message = f"There is no revision {target}; the newest is {scripts.get_current_head()}."
+            raise UnknownRevision(message, field="revision") from error
     if here == target:
         return
     config = _config(home)
