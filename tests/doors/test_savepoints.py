@@ -1,5 +1,6 @@
 """What a savepoint undoes leaves no trace: no fact, no record, no job."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -38,7 +39,7 @@ async def test_only_what_was_kept_is_told_recorded_and_done(bz: Bartizan, cast: 
     with current.as_system(org):
         async with bz.database.transaction():
             await bz.events.announce(StoneLaid(stone="first"))
-            with pytest.raises(Slipped):
+            with suppress(Slipped):
                 async with bz.database.savepoint():
                     await bz.events.announce(StoneLaid(stone="lost"))
                     await bz.jobs.enqueue("lay", {"stone": "lost"})
