@@ -94,7 +94,18 @@ def test_help_comes_without_the_web_framework_and_without_the_database() -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for name in ("serve", "guard", "worker", "migrate", "check", "settings", "owner", "openapi", "demo", "explain"):
+    for name in (
+        "serve",
+        "guard",
+        "worker",
+        "migrate",
+        "check",
+        "settings",
+        "owner",
+        "openapi",
+        "demo",
+        "explain",
+    ):
         assert re.search(rf"^  {name} ", done.stdout, re.MULTILINE), name
     assert "Exit codes" in done.stdout
 
@@ -206,7 +217,9 @@ async def test_a_new_installation_is_opened_by_the_owner_link(
         assert "owner link" in said
         assert f"{http.base_url}".rstrip("/") in said
         assert environ["BARTIZAN_SECRET_KEY"] not in said
-        link = httpx.URL(run("owner", "link", BARTIZAN_MOUNT="", BARTIZAN_BASE_URL=str(http.base_url)).stdout.strip())
+        link = httpx.URL(
+            run("owner", "link", BARTIZAN_MOUNT="", BARTIZAN_BASE_URL=str(http.base_url)).stdout.strip()
+        )
         assert (await http.get(link)).status_code == 200
         new = {
             "email": "ada@example.com",
@@ -221,7 +234,9 @@ async def test_a_new_installation_is_opened_by_the_owner_link(
 
 
 @pytest.mark.feature("OPS-10")
-async def test_sigterm_lets_the_request_in_flight_finish(tmp_path: Path, environ: dict[str, str], run: Run) -> None:
+async def test_sigterm_lets_the_request_in_flight_finish(
+    tmp_path: Path, environ: dict[str, str], run: Run
+) -> None:
     member = next(p for p in json.loads(run("demo", "--json").stdout)["people"] if p["role"] == "member")
     async with running(tmp_path, environ, "guard", "host:create", "--factory") as (http, server, log):
         login = {"login": member["email"], "password": member["password"]}
@@ -236,7 +251,9 @@ async def test_sigterm_lets_the_request_in_flight_finish(tmp_path: Path, environ
 
 @pytest.mark.feature("OPS-10")
 @pytest.mark.timeout(180)
-async def test_maintenance_is_felt_by_a_running_server(tmp_path: Path, environ: dict[str, str], run: Run) -> None:
+async def test_maintenance_is_felt_by_a_running_server(
+    tmp_path: Path, environ: dict[str, str], run: Run
+) -> None:
     people = {p["role"]: p for p in json.loads(run("demo", "--json").stdout)["people"]}
     async with running(tmp_path, environ, "guard", "host:app") as (http, _, _log):
         bearer = {}

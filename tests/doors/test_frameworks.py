@@ -1,7 +1,7 @@
 """One line on an application that was there before: what changes, and what must not."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -37,7 +37,11 @@ def shop() -> FastAPI:
 
     @app.get("/things")
     async def things(request: Request) -> dict[str, Any]:
-        return {"drawer": getattr(request.state, "drawer", None), "caller": current.user_id, "org": current.org_id}
+        return {
+            "drawer": getattr(request.state, "drawer", None),
+            "caller": current.user_id,
+            "org": current.org_id,
+        }
 
     @app.post("/things", status_code=201)
     async def make() -> dict[str, str]:
@@ -109,7 +113,9 @@ def test_wrapping_what_is_wrapped_gives_the_same_gate(bartizan_settings: dict[st
 
 @pytest.mark.feature("FWK-01")
 @pytest.mark.parametrize("how", ["attached", "wrapped"])
-async def test_the_lifespan_and_its_state_are_the_apps_own(bartizan_settings: dict[str, Any], how: str) -> None:
+async def test_the_lifespan_and_its_state_are_the_apps_own(
+    bartizan_settings: dict[str, Any], how: str
+) -> None:
     app = shop()
     front: Any = app
     if how == "attached":
@@ -137,15 +143,16 @@ async def test_an_app_that_cannot_start_ends_the_server(bartizan_settings: dict[
 
     app = wrap(Starlette(lifespan=lifespan), bartizan_settings)
     server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_config=None, lifespan="on"))
-    with pytest.raises(SystemExit) as end:
+    with suppress(SystemExit):
         await server.serve()
-        raise SystemExit(0 if server.started else 3)
-    assert end.value.code == 3
+    assert not server.started
     assert not app.bz.started
 
 
 @pytest.mark.feature("FWK-01")
-async def test_an_app_that_knows_no_lifespan_is_served_all_the_same(bartizan_settings: dict[str, Any]) -> None:
+async def test_an_app_that_knows_no_lifespan_is_served_all_the_same(
+    bartizan_settings: dict[str, Any],
+) -> None:
     async def django(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             message = f"Django can only handle ASGI/HTTP connections, not {scope['type']}."
@@ -162,7 +169,9 @@ async def test_an_app_that_knows_no_lifespan_is_served_all_the_same(bartizan_set
 
 
 @pytest.mark.feature("CORE-14")
-async def test_without_authentication_everybody_is_the_development_user(bartizan_settings: dict[str, Any]) -> None:
+async def test_without_authentication_everybody_is_the_development_user(
+    bartizan_settings: dict[str, Any],
+) -> None:
     app = shop()
     bz = bartizan.attach(app, {**bartizan_settings, "enable_auth": False})
     await bz.start(embedded=False)
@@ -173,7 +182,7 @@ async def test_without_authentication_everybody_is_the_development_user(bartizan
         assert me["user"]["email"] == "developer@bartizan.invalid"
         assert (await http.post("/things")).status_code == 201
         members = (await http.get(f"{API}/members")).json()["items"]
-        assert [(m["user_id"], m["role"]) for m in members] == [(told["caller"], "owner")]
+        assert [(m["user_id"], m["roles"]) for m in members] == [(told["caller"], ["owner"])]
         key = await http.post(f"{API}/api-keys", json={"name": "mine", "scopes": ["app:read"]})
         assert key.status_code == 201, key.text
         page = await http.get("/_bartizan/account", headers={"accept": "text/html"})
@@ -196,4 +205,3 @@ def test_production_does_not_go_without_authentication(bartizan_settings: dict[s
     unsafe = {**bartizan_settings, "enable_auth": False, "environment": "production"}
     with pytest.raises(bartizan.Fault, match="BARTIZAN_ENABLE_AUTH"):
         Bartizan(unsafe)
-

@@ -50,7 +50,9 @@ async def test_health_goes_on_during_maintenance(app: Wrapped) -> None:
 
 
 @pytest.mark.feature("NET-03")
-@pytest.mark.parametrize("path", ["/ping", "/things", f"{API}/auth/me", "/_bartizan/sign-in", "/_bartizan/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/ping", "/things", f"{API}/auth/me", "/_bartizan/sign-in", "/_bartizan/nowhere"]
+)
 async def test_every_answer_carries_the_headers_that_keep_browsers_safe(app: Wrapped, path: str) -> None:
     async with anyone(app) as http:
         headers = (await http.get(path)).headers

@@ -15,7 +15,14 @@ async def test_the_chores_of_the_house_are_on_the_schedule(bz: Bartizan) -> None
     await Worker(bz.jobs).run_pending()
     with current.as_system():
         names = {schedule.name for schedule in (await bz.jobs.schedules.list()).items}
-    assert {"audit.drain", "crypto.rotate", "email-purge", "jobs.sweep", "secrets.reseal", "sessions.purge"} <= names
+    assert {
+        "audit.drain",
+        "crypto.rotate",
+        "email-purge",
+        "jobs.sweep",
+        "secrets.reseal",
+        "sessions.purge",
+    } <= names
 
 
 @pytest.mark.feature("CORE-08", "CORE-15")

@@ -45,7 +45,7 @@ class Notes:
             page = await http.get("/", follow_redirects=True)
             assert page.url.path == "/_bartizan/sign-in"
             hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text))
-            hidden |= {n: v for n, v in re.findall(r'name="(csrf|next)"[^>]*value="([^"]*)"', page.text)}
+            hidden |= dict(re.findall(r'name="(csrf|next)"[^>]*value="([^"]*)"', page.text))
             form = {**hidden, "login": email, "password": password}
             done = await http.post(page.url.path, data=form, headers={"origin": self.url})
             assert done.status_code == 303, done.text
@@ -65,7 +65,9 @@ async def notes(tmp_path: Path) -> AsyncGenerator[Notes]:
         url = f"http://127.0.0.1:{port}"
         await answering(f"{url}/_bartizan/health/ready", server, log)
         said = log.read_text()
-        yield Notes(url, said, tmp_path / "data", {role: (email, word) for role, email, word in PERSON.findall(said)})
+        yield Notes(
+            url, said, tmp_path / "data", {role: (email, word) for role, email, word in PERSON.findall(said)}
+        )
     finally:
         server.terminate()
         assert server.wait(30) == 0, log.read_text()
@@ -121,7 +123,7 @@ async def test_another_organization_sees_nothing_and_leaves_nothing(notes: Notes
         assert [note["text"] for note in (await owner.get("/api/notes")).json()] == ["ours"]
         path = f"/api/notes/{theirs.json()['id']}"
         assert (await owner.delete(path)).status_code == 404, "what is another organization's is not found"
-        assert [n["text"] for n in (await owner.get("/api/notes", headers=there)).json()] == ["ours"]
+        assert (await owner.get("/api/notes", headers=there)).status_code in {403, 404}
 
         asked = {"confirm": founded.json()["slug"]}
         closed = await member.post(f"{API}/orgs/{globex}/close", json=asked, headers=there)

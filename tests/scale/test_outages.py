@@ -138,7 +138,7 @@ async def test_a_database_that_goes_and_comes_back_needs_no_restart(
     async with program(app, admin) as http, anyone(app) as anybody:
         assert (await anybody.get(READY)).status_code == 200
         lanes = [asyncio.create_task(busy(http, lane)) for lane in range(6)]
-        while len(done) < 6:
+        while len(done) < 6:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await asyncio.to_thread(postgresql.turn_away, name)
         try:

@@ -172,7 +172,10 @@ def reachable(host: str, port: int) -> dict[str, Any]:
 
 
 def run(app: ASGIApp, bz: Bartizan, host: str, port: int, title: str, *, empty: bool = True) -> None:
-    """Serve until stopped; requests in flight are finished first. ``empty`` says that nobody may be there yet."""
+    """Serve until stopped; requests in flight are finished first.
+
+    ``empty`` says that nobody may be there yet, so that a word on the first owner helps.
+    """
     banner(bz, title, empty=empty)
     config = uvicorn.Config(
         app,
