@@ -23,7 +23,8 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundl
 export UV_NATIVE_TLS := 1
 export UV_SYSTEM_CERTS := 1
 endif
-export PYTHONDONTWRITEBYTECODE := 1
+# Compiled modules are kept, whatever the machine says: most tests of commands start a process of their own.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## list what can be made

@@ -6,6 +6,7 @@ processes; the time is the processor's, since a shared machine's clock tells how
 """
 
 import argparse
+import os
 import shutil
 import statistics
 import subprocess
@@ -47,7 +48,11 @@ def measure(python: Path, code: str) -> tuple[float, float]:
     """Run ``code`` in a fresh process; give seconds of CPU and peak megabytes."""
     with tempfile.TemporaryDirectory() as folder:
         ran = subprocess.run(
-            [python, "-c", PROBE.format(code=code), folder], capture_output=True, text=True, check=True
+            [python, "-c", PROBE.format(code=code), folder],
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""},  # as users run it: compiled once
+            capture_output=True,
+            text=True,
+            check=True,
         )
     seconds, megabytes = ran.stdout.split()[-2:]
     return float(seconds), float(megabytes)
