@@ -23,7 +23,7 @@ Cursor = Annotated[
 class Page(BaseModel, Generic[T]):
     """One page of a list, newest first unless the list says otherwise."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     items: Sequence[T]
     next: str | None = Field(default=None, description="Cursor of the next page; null on the last.")

@@ -18,7 +18,7 @@ RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a min
 class NewApiKey(BaseModel):
     """A key to be issued."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=80, pattern=r"\S", examples=["ci-deploy"])
     scopes: list[Scope] | None = Field(
@@ -41,7 +41,7 @@ class NewApiKey(BaseModel):
 class ApiKeyChanges(BaseModel):
     """What shall change; what is left out stays."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     name: str | None = Field(default=None, min_length=1, max_length=80, pattern=r"\S")
     scopes: list[Scope] | None = Field(default=None, min_length=1, max_length=200)
@@ -51,7 +51,7 @@ class ApiKeyChanges(BaseModel):
 class Rotation(BaseModel):
     """How a key is to be replaced."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     overlap_hours: float = Field(default=24, ge=0, description="How long the old key goes on, in hours.")
 
@@ -59,7 +59,7 @@ class Rotation(BaseModel):
 class ApiKey(BaseModel):
     """A key, without its secret."""
 
-    model_config = ConfigDict(defer_build=True, from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True)
 
     id: str
     name: str

@@ -70,7 +70,7 @@ UserLimit = Annotated[int, Field(ge=1, le=200, description="How many people a pa
 
 
 class _In(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
 
 class NewUser(_In):
@@ -144,7 +144,7 @@ class PasswordChange(_In):
 class User(BaseModel):
     """A person who can sign in."""
 
-    model_config = ConfigDict(defer_build=True, from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True)
 
     id: str
     email: str

@@ -62,11 +62,11 @@ class Post(Protocol):
 
 
 class _In(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
 
 class _Out(BaseModel):
-    model_config = ConfigDict(defer_build=True, from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True)
 
 
 class NewOrganization(_In):

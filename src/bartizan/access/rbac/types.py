@@ -40,7 +40,7 @@ class Effective:
 class PermissionInfo(BaseModel):
     """One thing that a role can allow."""
 
-    model_config = ConfigDict(defer_build=True, from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True)
 
     name: str
     meaning: str
@@ -49,7 +49,7 @@ class PermissionInfo(BaseModel):
 class NewRole(BaseModel):
     """A role to be made."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     name: NewRoleName
     description: str = Field(default="", max_length=400)
@@ -59,7 +59,7 @@ class NewRole(BaseModel):
 class RoleChanges(BaseModel):
     """What a role shall mean from now on; what is left out stays."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     description: str | None = Field(default=None, max_length=400)
     permissions: list[PermissionName] | None = Field(default=None, max_length=500)
@@ -68,7 +68,7 @@ class RoleChanges(BaseModel):
 class Role(BaseModel):
     """A named set of permissions."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     name: str
     description: str
@@ -81,7 +81,7 @@ class Role(BaseModel):
 class RoleChoice(BaseModel):
     """The roles that somebody shall have, exactly."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     roles: list[RoleName] = Field(min_length=1, max_length=20)
 
@@ -89,7 +89,7 @@ class RoleChoice(BaseModel):
 class NewGrant(BaseModel):
     """A permission to be given to one person, or withheld from them, beyond their roles."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     permission: PermissionName
     allowed: bool = Field(default=True, description="False withholds it: a denial wins over every role.")
@@ -99,7 +99,7 @@ class NewGrant(BaseModel):
 class Grant(BaseModel):
     """A permission given to one person or withheld from them."""
 
-    model_config = ConfigDict(defer_build=True, from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True)
 
     id: str
     user_id: str
@@ -113,7 +113,7 @@ class Grant(BaseModel):
 class Access(BaseModel):
     """What one person has in this organization."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     user_id: str
     roles: Sequence[str]
@@ -125,7 +125,7 @@ class Access(BaseModel):
 class Reason(BaseModel):
     """One step of a derivation."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     kind: Literal["role", "team", "grant", "denial", "suspended", "owner", "none"]
     text: str = Field(description="The step in words.")
@@ -138,7 +138,7 @@ class Reason(BaseModel):
 class Explanation(BaseModel):
     """Why somebody may or may not do something."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     user_id: str
     org_id: str
@@ -153,7 +153,7 @@ class Explanation(BaseModel):
 class Able(BaseModel):
     """Somebody who may do the thing asked for."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     user_id: str
     via: Sequence[str] = Field(description="The roles or the grant it comes from.")

@@ -16,7 +16,7 @@ PersonFilter = Annotated[str | None, Field(max_length=30, description="Only sess
 
 
 class _In(BaseModel):
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
 
 class Credentials(_In):
@@ -82,7 +82,7 @@ class Stopping(_In):
 class Tokens(BaseModel):
     """What a sign-in gives. Nothing of it can be read again later."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     access_token: str | None = Field(
         description="A signed token for APIs (RFC 9068), good for `expires_in` seconds."
@@ -104,7 +104,7 @@ class Tokens(BaseModel):
 class Registered(BaseModel):
     """What came of a registration."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     status: Literal["created", "pending"] = Field(
         description="`pending`: follow the link in the mail. It is the answer to a known address too, where"
@@ -118,7 +118,7 @@ class Registered(BaseModel):
 class SessionInfo(BaseModel):
     """One sign-in, without its tokens."""
 
-    model_config = ConfigDict(defer_build=True, from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True)
 
     id: str
     user_id: str
@@ -136,7 +136,7 @@ class SessionInfo(BaseModel):
 class Home(BaseModel):
     """The organization that the caller acts for."""
 
-    model_config = ConfigDict(defer_build=True, from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True)
 
     id: str
     name: str
@@ -146,7 +146,7 @@ class Home(BaseModel):
 class Me(BaseModel):
     """Who asks, for whom, and what they may do."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     user: User
     organization: Home | None

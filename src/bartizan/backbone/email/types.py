@@ -71,7 +71,7 @@ class Provider(Protocol):
 class Email(BaseModel):
     """What is kept of an e-mail: never its text, its data or its links."""
 
-    model_config = ConfigDict(defer_build=True, from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True)
 
     id: str
     org_id: str | None = Field(description="The organization it was sent for; null for the platform's own.")

@@ -59,7 +59,7 @@ class Envelope:
 class RecordedEvent(BaseModel):
     """A fact as it was recorded."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True, from_attributes=True)
+    model_config = ConfigDict(frozen=True, from_attributes=True)
 
     id: str
     type: str = Field(examples=["api_key.revoked"])

@@ -12,7 +12,7 @@ CatchUp = Literal["skip", "once"]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(defer_build=True, from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True)
 
 
 class Job(_Record):
@@ -77,7 +77,7 @@ class Affected(_Record):
 class NewSchedule(BaseModel):
     """A schedule to be created; give either ``cron`` or ``every``."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=120, examples=["nightly-export"])
     kind: str = Field(min_length=1, max_length=120, examples=["export.run"])

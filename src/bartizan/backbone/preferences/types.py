@@ -42,7 +42,7 @@ class Where:
 class PreferenceChange(BaseModel):
     """A value to set."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     value: Any = Field(description="The value, as JSON, of the preference's type; at most 16 kB.")
 
@@ -50,7 +50,7 @@ class PreferenceChange(BaseModel):
 class Effective(BaseModel):
     """A preference as it holds for one place, and which level said so."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     key: str
     value: Any = Field(description="The value that holds, as JSON.")

@@ -28,7 +28,7 @@ Platform = Annotated[
 class NewSecret(BaseModel):
     """A secret to be stored."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     name: Name
     value: Value
@@ -40,7 +40,7 @@ class NewSecret(BaseModel):
 class SecretRotation(BaseModel):
     """A new value for a secret."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     value: Value
 
@@ -48,7 +48,7 @@ class SecretRotation(BaseModel):
 class Secret(BaseModel):
     """All that is shown of a secret: never its value."""
 
-    model_config = ConfigDict(defer_build=True, from_attributes=True, frozen=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True)
 
     name: str = Field(description="What code calls it by.")
     description: str = Field(description="What it is for.")

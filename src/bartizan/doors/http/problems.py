@@ -33,7 +33,7 @@ _SOON = "5"  # seconds: most outages that pass at all pass quickly
 class FieldProblem(BaseModel):
     """One field that must change before the request can succeed."""
 
-    model_config = ConfigDict(defer_build=True, extra="allow")
+    model_config = ConfigDict(extra="allow")
 
     field: str = Field(description="Where: `body.name`, `query.limit`, `path.key_id`.")
     message: str = Field(description="What is wrong with it.")
@@ -42,7 +42,7 @@ class FieldProblem(BaseModel):
 class Problem(BaseModel):
     """Why a request was refused (RFC 9457)."""
 
-    model_config = ConfigDict(defer_build=True, extra="allow")
+    model_config = ConfigDict(extra="allow")
 
     type: str = Field(description="Address of the documentation of this problem.")
     title: str = Field(description="What kind of problem this is, in a sentence.")

@@ -22,7 +22,7 @@ Action = Annotated[
 class AuditActor(BaseModel):
     """Who did it."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     type: str = Field(description="`user`, `key`, `system`, or `anonymous` when nobody was signed in.")
     id: str | None
@@ -34,7 +34,7 @@ class AuditActor(BaseModel):
 class AuditTarget(BaseModel):
     """What it was done to."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     type: str
     id: str | None
@@ -43,7 +43,7 @@ class AuditTarget(BaseModel):
 class AuditEvent(BaseModel):
     """One record of the audit log."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     id: str
     org_id: str | None = Field(description="Null in the platform's own log.")
@@ -67,7 +67,7 @@ class AuditEvent(BaseModel):
 class AuditRecord(BaseModel):
     """A record as evidence: whoever has it can check it without us."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True)
+    model_config = ConfigDict(frozen=True)
 
     origin: str = Field(description="The name of the log.")
     id: str
@@ -79,7 +79,7 @@ class AuditRecord(BaseModel):
 class NewAuditEntry(BaseModel):
     """Something to be written to the audit log."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     action: Action
     resource_type: str | None = Field(default=None, max_length=100)
@@ -96,7 +96,7 @@ class NewAuditEntry(BaseModel):
 class AuditQuery(BaseModel):
     """Which records to show; every filter that is given must match."""
 
-    model_config = ConfigDict(defer_build=True, extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     org: str | None = Field(
         default=None, max_length=30, description="Operators only: an organization's id, or `platform`."
