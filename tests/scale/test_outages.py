@@ -84,11 +84,13 @@ async def test_a_full_disk_is_said_and_forgotten(app: Wrapped, admin: Person, da
         assert (await make(http, "before")).status_code == 201
         [(pages,)] = await read(database_url, "PRAGMA page_count")
         await limit(app, pages)
+        answer = unrecorded = None
         for count in range(400):
             answer = await make(http, f"k{count}")
             if answer.status_code != 201:
                 break
             done.add(f"k{count}")
+        assert answer is not None
         refused(answer, "database-full")
         assert (await http.get(KEYS)).status_code == 200, "reading goes on"
         await limit(app, pages)  # whoever met a fault may have opened the file anew
@@ -96,6 +98,7 @@ async def test_a_full_disk_is_said_and_forgotten(app: Wrapped, admin: Person, da
             unrecorded = await http.post("/things", json={})
             if unrecorded.status_code != 200:
                 break
+        assert unrecorded is not None
         refused(unrecorded, "audit-unavailable", "database-full")
         await whole(database_url, http, done)
         await limit(app, None)
