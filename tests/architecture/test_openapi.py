@@ -35,7 +35,7 @@ def served(router: APIRouter, prefix: str) -> Iterator[tuple[str, str]]:
     """List what a router answers, whether it says so or not."""
     for route in router.routes:
         if isinstance(route, APIRoute):
-            yield from ((verb, prefix + route.path) for verb in route.methods)
+            yield from ((verb, prefix + route.path) for verb in route.methods or ())
         elif isinstance(inner := getattr(route, "original_router", None), APIRouter):
             yield from served(inner, prefix)
 

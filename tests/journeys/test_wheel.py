@@ -48,7 +48,7 @@ def test_the_wheel_holds_every_file_of_the_house_and_nothing_else(wheel: Path) -
 def test_the_wheel_installs_alone_and_its_command_works(uv: str, wheel: Path, tmp_path: Path) -> None:
     place = tmp_path / "alone"
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, place], check=True)
-    locked = ["--constraint", REPOSITORY / "requirements.lock"]
+    locked: list[str | Path] = ["--constraint", REPOSITORY / "requirements.lock"]
     subprocess.run([uv, "pip", "install", "--quiet", "--python", place, *locked, wheel], check=True)
     told = subprocess.run(
         [place / "bin" / "bartizan", "--version"], cwd=tmp_path, capture_output=True, text=True, check=True

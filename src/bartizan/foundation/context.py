@@ -67,6 +67,10 @@ class PermissionMissing(Forbidden):
     """The caller's roles do not include the permission that this needs."""
 
 
+class InPersonOnly(Forbidden):
+    """Only the person themselves does this: no API key of theirs, and nobody who acts as them."""
+
+
 class OperatorsOnly(Forbidden):
     """Only an operator of the platform may do this."""
 
@@ -124,6 +128,18 @@ class Current:
         if caller.kind != "system" and name not in caller.permissions:
             message = f"This needs {name}."
             raise PermissionMissing(message, permission=name)
+
+    @property
+    def in_person(self) -> str | None:
+        """The person asking, if it is them and neither a key of theirs nor somebody who acts as them."""
+        caller = self.caller
+        return caller.user_id if caller.kind == "user" and caller.actor_id is None else None
+
+    def require_person(self) -> str:
+        """Give the person asking; refuse keys, the system, and whoever acts as somebody else."""
+        if user_id := self.in_person:
+            return user_id
+        raise InPersonOnly
 
     def require_operator(self) -> None:
         """Refuse everyone but operators of the platform and the system."""

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from bartizan.doors.testing import Cast, Person, anyone, browser, program
 from bartizan.doors.frameworks import Wrapped
+from bartizan.doors.testing import Cast, Person, anyone, browser, program
 from tests.attacks.wire.world import API
 from tests.doors.served import served
 
@@ -116,9 +116,19 @@ async def test_a_nul_in_an_address_is_refused_and_the_record_goes_on(app: Wrappe
 @pytest.mark.feature("NET-03")
 @pytest.mark.parametrize(
     "kind",
-    ["text/plain", "application/xml", "multipart/form-data", "multipart/form-data; boundary=", "image/png", "", "json",
-     "application/x-www-form-urlencoded", "application/json; charset=utf-16", "a/b" * 500],
-)  # fmt: skip
+    [
+        "text/plain",
+        "application/xml",
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "image/png",
+        "",
+        "json",
+        "application/x-www-form-urlencoded",
+        "application/json; charset=utf-16",
+        "a/b" * 500,
+    ],
+)
 async def test_another_content_type_is_not_taken_for_json(app: Wrapped, owner: Person, kind: str) -> None:
     async with program(app, owner) as http:
         made = await http.post(f"{API}/teams", content=b'{"name": "x"}', headers={"content-type": kind})
@@ -197,13 +207,26 @@ async def test_no_header_says_who_asks_or_what_is_asked(app: Wrapped, owner: Per
 @pytest.mark.feature("CORE-02")
 async def test_no_spelling_of_a_path_leads_around_the_gate(app: Wrapped) -> None:
     paths = (
-        "/_bartizan/api/v1/teams/", "/_bartizan/api/v1//teams", "/_bartizan//api/v1/teams", "//_bartizan/api/v1/teams",
-        "/_bartizan/health/../api/v1/teams", "/_bartizan/health/%2e%2e/api/v1/teams", "/_bartizan/api/v1/%74eams",
-        "/_bartizan/api%2Fv1%2Fteams", "/_BARTIZAN/api/v1/teams", "/_bartizan/api/v1/teams;/health", "/_bartizan/api/V1/teams",
-        "/_bartizan/api/v1/teams%20", "/_bartizan/api/v1/teams%0a", "/_bartizan/.well-known/../api/v1/teams",
-        "/_bartizan/metrics/../api/v1/teams", "/_bartizan/api/v1/teams?/health/live", "/_bartizan/api/v1/auth/login/../../teams",
-        "/_bartizan/api/v1/teams%ff", "/_bartizan/api/v1/teams%c0%af",
-    )  # fmt: skip
+        "/_bartizan/api/v1/teams/",
+        "/_bartizan/api/v1//teams",
+        "/_bartizan//api/v1/teams",
+        "//_bartizan/api/v1/teams",
+        "/_bartizan/health/../api/v1/teams",
+        "/_bartizan/health/%2e%2e/api/v1/teams",
+        "/_bartizan/api/v1/%74eams",
+        "/_bartizan/api%2Fv1%2Fteams",
+        "/_BARTIZAN/api/v1/teams",
+        "/_bartizan/api/v1/teams;/health",
+        "/_bartizan/api/V1/teams",
+        "/_bartizan/api/v1/teams%20",
+        "/_bartizan/api/v1/teams%0a",
+        "/_bartizan/.well-known/../api/v1/teams",
+        "/_bartizan/metrics/../api/v1/teams",
+        "/_bartizan/api/v1/teams?/health/live",
+        "/_bartizan/api/v1/auth/login/../../teams",
+        "/_bartizan/api/v1/teams%ff",
+        "/_bartizan/api/v1/teams%c0%af",
+    )
     async with anyone(app) as http:
         for path in paths:
             url = httpx.URL("http://app.test", raw_path=path.encode())
@@ -229,7 +252,10 @@ async def talk(url: str, sent: bytes) -> bytes:
 
 @pytest.mark.feature("NET-03")
 async def test_a_request_that_ends_in_two_places_is_refused(app: Wrapped) -> None:
-    start = f"POST {API}/auth/login HTTP/1.1\r\nHost: app\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    start = (
+        f"POST {API}/auth/login HTTP/1.1\r\nHost: app\r\nConnection: close\r\n"
+        "Content-Type: application/json\r\n"
+    )
     odd = (
         "Content-Length: 2\r\nContent-Length: 40\r\n\r\n{}",
         "Content-Length: 2, 40\r\n\r\n{}",

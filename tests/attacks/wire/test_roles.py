@@ -1,4 +1,4 @@
-"""Who may do what over HTTP: nobody, a browser led by another site, a viewer, and bodies that ask for more."""
+"""Who may do what over HTTP: nobody, a browser led by another site, a viewer, bodies that ask for more."""
 
 from typing import Any
 
@@ -116,6 +116,27 @@ async def test_a_viewer_changes_nothing_but_what_is_their_own(world: World) -> N
             answer = await http.patch(f"{API}/identity/users/{user}", json={"full_name": "Mine"})
             assert answer.status_code == 403
         assert (await http.get(f"{API}/auth/me")).status_code == 200
+
+
+@pytest.mark.feature("KEY-04", "AZ-01")
+async def test_a_key_that_may_only_look_changes_nothing_even_of_its_owners(world: World) -> None:
+    wrong: list[str] = []
+    async with program(world.app, world.acme.owner) as http:
+        made = await http.post(f"{API}/api-keys", json={"name": "looks", "scopes": ["app:read"]})
+    async with anyone(world.app, **{"x-api-key": made.json()["secret"]}) as http:
+        mine = {
+            **world.acme.things,
+            "user_id": world.acme.owner.id,
+            "session_id": world.acme.owner.session_id,
+        }
+        for things in (world.acme.things, mine):
+            for operation in world.operations:
+                if not operation.changes or str(operation) in PUBLIC:
+                    continue
+                answer = await operation.call(http, things)
+                if answer.status_code not in REFUSED or answer.status_code == 401:
+                    wrong.append(f"{operation}: {answer.status_code} {answer.text[:200]}")
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.feature("TEN-07", "AZ-01")

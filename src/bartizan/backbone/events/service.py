@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -51,11 +52,8 @@ class Events:
         """
         async with self._database.transaction() as session:
             envelope = self._seal(event, org_id)
-            pending: list[Envelope] | None = session.info.get(self)
-            if pending is None:
-                pending = session.info[self] = []
-                self._database.before_commit(self._last)
-            pending.append(envelope)
+            # One hook for each fact: a savepoint that is undone takes its hooks, and so its facts, along.
+            self._database.before_commit(partial(self._collect, session.info, envelope))
             for interest, handler in tuple(self._within):
                 if interest.covers(envelope):
                     await handler(envelope)
@@ -166,6 +164,12 @@ class Events:
             metadata=metadata,
             event=event,
         )
+
+    def _collect(self, kept: dict[Any, Any], envelope: Envelope) -> None:
+        pending: list[Envelope] = kept.setdefault(self, [])
+        if not pending:
+            self._database.before_commit(self._last)
+        pending.append(envelope)
 
     def _last(self) -> None:
         # The head row makes the writers of one organization take turns until the commit, so step behind every

@@ -254,13 +254,13 @@ def _writable(preference: Preference, level: Level, owner_id: str | None) -> _Sp
     if level == "global":
         current.require_operator()
         return _Spot(None, _GLOBAL)
-    if level == "user" and owner_id in (None, caller.user_id):
+    if level == "user" and owner_id in (None, caller.user_id) and caller.kind != "key":
         return _Spot(current.org_id, current.user_id)
     current.require(WRITE)
     if level == "organization":
         _only_ours(owner_id)
         return _Spot(current.org_id, current.org_id)
-    owner = owner_id or (caller.team_id if level == "team" else None)
+    owner = owner_id or (caller.team_id if level == "team" else caller.user_id)
     if owner is None or not ids.valid(owner, _PREFIX[level]):
         message = f"Say for which {level} by its id."
         raise LevelNotAllowed(message, field="owner_id", key=preference.key)

@@ -277,7 +277,7 @@ class Guard:
             ip=self._proxies.client(peer, headers),
             user_agent=(value_of(headers, b"user-agent") or "")[:400] or None,
             method=scope.get("method"),
-            path=scope["path"].replace("\0", "\ufffd"),  # it goes on record, and PostgreSQL takes no NUL
+            path=scope["path"],
         )
         tls = scope["scheme"] in {"https", "wss"}
         return Visit(scope, receive, send, origin, tls, self._is_ours(scope["path"]))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import DateTime, MetaData, String, Text
+from sqlalchemy import DateTime, Double, MetaData, String, Text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -82,6 +82,7 @@ class Table(DeclarativeBase):
         dict[str, Any]: Json(),
         list[str]: Json(),
         str: String(),
+        float: Double(),  # which SQLAlchemy 2.0 would make a FLOAT
     }
 
 

@@ -157,7 +157,7 @@ async def test_a_record_whose_transaction_nobody_saw_commit_is_written_with_that
             with pytest.raises(RuntimeError):  # noqa: PT012
                 async with database.transaction():
                     await events.announce(BadgePrinted(badge_id="bdg_1"))
-                    database.before_commit(_fail)
+                    database.before_commit(lambda: database.before_commit(_fail))  # behind what writes
         assert waiting(queued) == 1
         assert await audit.drain() == 0
         clock.advance(301)
@@ -252,7 +252,7 @@ async def test_a_commit_that_cannot_be_noted_is_remarked_on(
     with current.acting_as(ANN):
         async with broken(database), database.transaction():
             await events.announce(BadgePrinted(badge_id="bdg_1"))
-            database.before_commit(lose_the_file)
+            database.before_commit(lambda: database.before_commit(lose_the_file))  # behind what writes
         assert "unconfirmed" in caplog.text
         queued.spool.rmdir()
         await asyncio.to_thread(away.rename, queued.spool)

@@ -17,7 +17,7 @@ from bartizan.access.identity.types import Post, User
 from bartizan.backbone.events import Events
 from bartizan.foundation import ids
 from bartizan.foundation.clock import Clock
-from bartizan.foundation.context import current
+from bartizan.foundation.context import InPersonOnly, current
 from bartizan.foundation.database import Database
 from bartizan.foundation.http import Outbound
 
@@ -146,6 +146,8 @@ def digest_of(token: str) -> str:
 
 
 def not_impersonating() -> None:
-    """Refuse somebody who acts as the account's owner."""
+    """Refuse somebody who acts as the account's owner, and API keys."""
     if current.caller.actor_id is not None:
         raise NotWhileImpersonating
+    if current.caller.kind == "key":
+        raise InPersonOnly

@@ -171,7 +171,7 @@ class Invitations:
 
     async def accept(self, acceptance: Acceptance) -> Joined:
         """Join the organization that invited you; the invitation must be for your own address."""
-        return Joined(org_id=await self.redeem(acceptance.token, current.user_id))
+        return Joined(org_id=await self.redeem(acceptance.token, current.require_person()))
 
     async def redeem(self, token: str, user_id: str) -> str:
         """Use an invitation for a person, once, and give the organization's id.

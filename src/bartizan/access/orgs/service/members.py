@@ -95,18 +95,18 @@ class Members:
 
     async def delete(self, user_id: str) -> None:
         """Remove a member, with their roles, teams and keys here; refuses the last active owner."""
-        if user_id != current.caller.user_id:
+        if user_id != current.in_person:
             current.require(MEMBERS)
         org_id = current.org_id
         async with self._database.transaction() as session:
             await self._known(MemberStore(self._database, session, org_id), user_id)
-            if user_id != current.caller.user_id:
+            if user_id != current.in_person:
                 await self._require_over(user_id)
             await self.part(user_id, org_id=org_id)
 
     async def leave(self) -> None:
         """Leave the organization; the last active owner cannot."""
-        await self.delete(current.user_id)
+        await self.delete(current.require_person())
 
     # For rooms: who asks was checked by the caller of these.
 

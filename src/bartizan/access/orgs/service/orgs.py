@@ -106,7 +106,7 @@ class Orgs:
         """Make an organization; you become its owner."""
         if not self._settings.self_service:
             current.require_operator()
-        return await self.create(new, owner_id=current.user_id)
+        return await self.create(new, owner_id=current.require_person())
 
     async def get(self, org_id: str) -> Organization:
         """Show the organization you act for; operators may see any."""

@@ -139,7 +139,7 @@ class Teams:
         org_id = current.org_id
         async with self._database.transaction() as session:
             store = MemberStore(self._database, session, org_id)
-            if user_id == current.caller.user_id:
+            if user_id == current.in_person:
                 await self._known(store, team_id)
             else:
                 await self._led(store, team_id, TEAM)

@@ -5,7 +5,7 @@ from bartizan.access.sessions.errors import UnknownSession
 from bartizan.access.sessions.store import SessionStore
 from bartizan.access.sessions.tables import SessionRow
 from bartizan.access.sessions.types import PersonFilter, SessionInfo
-from bartizan.foundation.context import Permission, current
+from bartizan.foundation.context import InPersonOnly, Permission, current
 from bartizan.foundation.pages import Cursor, Limit, Page, cut, decode
 
 from .room import Room
@@ -78,7 +78,7 @@ class Oversight(Room):
 
     def _may_end(self, row: SessionRow) -> bool:
         caller = current.caller
-        if row.user_id == caller.user_id:
+        if row.user_id == caller.user_id and caller.kind == "user":
             return caller.actor_id is None or row.id == caller.session_id
         if caller.operator or caller.kind == "system":
             return True
@@ -93,3 +93,5 @@ class Oversight(Room):
 def _not_impersonating() -> None:
     if current.caller.actor_id is not None:
         raise NotWhileImpersonating
+    if current.caller.kind == "key":
+        raise InPersonOnly

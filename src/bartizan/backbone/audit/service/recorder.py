@@ -1,6 +1,7 @@
 """Writes records: in the transaction of the change, or on their own."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from bartizan.backbone.audit.errors import AuditUnavailable
@@ -45,11 +46,14 @@ class Recorder:
     async def add(self, draft: Draft, origin: Origin | None) -> None:
         """Write a record as one of the last acts of the caller's transaction."""
         async with self._database.transaction() as session:
-            pending: list[tuple[Draft, Origin | None]] | None = session.info.get(self)
-            if pending is None:
-                pending = session.info[self] = []
-                self._database.before_commit(self._flush)
-            pending.append((draft, origin))
+            # One hook for each record: a savepoint that is undone takes its hooks, and so its records, along.
+            self._database.before_commit(partial(self._collect, session.info, (draft, origin)))
+
+    def _collect(self, kept: dict[Any, Any], item: tuple[Draft, Origin | None]) -> None:
+        pending: list[tuple[Draft, Origin | None]] = kept.setdefault(self, [])
+        if not pending:
+            self._database.before_commit(self._flush)
+        pending.append(item)
 
     async def add_alone(self, draft: Draft, origin: Origin) -> None:
         """Write a record that belongs to no transaction; it may share one with others like it."""

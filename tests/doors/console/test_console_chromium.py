@@ -17,7 +17,7 @@ from bartizan.backbone.preferences import PreferenceChange
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import current
 from bartizan.foundation.database import Database
-from tests.doors.pages import PASSWORD, Rooms
+from tests.doors.console.pages import PASSWORD, Rooms
 
 CHROMIUM = os.environ.get("BARTIZAN_TEST_CHROMIUM", "/usr/bin/chromium")
 PICTURES = os.environ.get("BARTIZAN_TEST_PICTURES")

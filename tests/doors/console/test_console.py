@@ -10,7 +10,7 @@ from bartizan.backbone.preferences import PreferenceChange
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import current
 from bartizan.foundation.database import Database
-from tests.doors.pages import PASSWORD, Browser, Page, Rooms
+from tests.doors.console.pages import PASSWORD, Browser, Page, Rooms
 
 EMAIL = "ada@acme.example"
 

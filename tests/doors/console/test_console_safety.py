@@ -9,7 +9,7 @@ import pytest
 from bartizan.doors.console.safety import FormTokens, policy, safe_next
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.database import Database
-from tests.doors.pages import ORIGIN, PASSWORD, Browser, Rooms
+from tests.doors.console.pages import ORIGIN, PASSWORD, Browser, Rooms
 from tests.harness.keys import keyring
 
 EMAIL = "ada@acme.example"

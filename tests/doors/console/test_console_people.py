@@ -6,7 +6,7 @@ import pytest
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import current
 from bartizan.foundation.database import Database
-from tests.doors.pages import PASSWORD, Browser, Rooms
+from tests.doors.console.pages import PASSWORD, Browser, Rooms
 
 EMAIL = "ada@acme.example"
 
