@@ -186,6 +186,7 @@ def test_the_demo_is_made_once_and_never_in_production(run: Run) -> None:
         "BARTIZAN_ENVIRONMENT": "production",
         "BARTIZAN_DATABASE": "sqlite:///bartizan.db",
         "BARTIZAN_BASE_URL": "https://app.example.com",
+        "BARTIZAN_EMAIL__BACKEND": "file",
     }
     assert "never made in production" in run("demo", code=3, **production).stderr
 

@@ -122,6 +122,10 @@ async def kill_servers(site: Site, books: "Books", kills: int) -> set[str]:
         server = await site.server()
         token = await sign_in(site, credentials)
         with loading(site, token, acknowledged, str(life)) as callers:
+            before = len(acknowledged)
+            async with asyncio.timeout(60):
+                while len(acknowledged) == before:  # noqa: ASYNC110 - killed while it works, not while it warms up
+                    await asyncio.sleep(0.02)
             await asyncio.sleep(random.uniform(0.05, 0.6))
             server.kill()
             await asyncio.gather(*callers)
