@@ -92,7 +92,8 @@ def browser(
 ) -> httpx.AsyncClient:
     """Make a client that calls ``app`` as that person's browser does: with the session cookie."""
     client = _client(app, address, headers)
-    client.cookies.set(session_cookie(secure=False), person.token)
+    # With the domain that answers set it for: a new token has to replace it, as in a browser.
+    client.cookies.set(session_cookie(secure=False), person.token, domain="app.test", path="/")
     return client
 
 
