@@ -59,7 +59,7 @@ async def served(tmp_path: Path, database_url: str) -> AsyncGenerator[tuple[str,
 def fuzz(folder: Path, url: str, examples: int, *more: str) -> None:
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--url", url,
-        "--checks", CHECKS, "--max-examples", str(examples), "--seed", "7", "--workers", "2",
+        "--checks", CHECKS, "--max-examples", str(examples), "--seed", "7", "--workers", "1",
         "--generation-database", "none", "--no-color", "--request-timeout", "20", *more,
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500, cwd=folder)
