@@ -92,7 +92,10 @@ def browser(
 ) -> httpx.AsyncClient:
     """Make a client that calls ``app`` as that person's browser does: with the session cookie."""
     client = _client(app, address, headers)
-    client.cookies.set(session_cookie(secure=False), person.token)
+    host = (
+        client.base_url.host
+    )  # as the server names it, so that a renewed cookie takes the place of this one
+    client.cookies.set(session_cookie(secure=False), person.token, domain=host)
     return client
 
 
