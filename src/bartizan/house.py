@@ -211,6 +211,7 @@ class Bartizan:
         )
         self.started = False
         self._stand_in: Caller | None = None
+        self._undo_logs: Callable[[], None] | None = None
         self._hooks: list[Callable[[], None]] = []
         self._crew: Worker | None = None
         self._crew_task: asyncio.Task[None] | None = None
@@ -248,7 +249,7 @@ class Bartizan:
         """
         if self.started:
             return
-        set_up_logs(self.settings.telemetry, production=self.settings.production)
+        self._undo_logs = set_up_logs(self.settings.telemetry, production=self.settings.production)
         if self.settings.database_options.auto_migrate and not self.settings.production:
             await self.database.migrate()
         await self.database.check()
@@ -275,6 +276,9 @@ class Bartizan:
         await self.outbound.close()
         self.identity.close()
         await self.database.close()
+        if self._undo_logs is not None:
+            self._undo_logs()
+            self._undo_logs = None
 
     async def readiness(self) -> dict[str, bool]:
         """Tell what works: the database answers, and the worker runs where one should."""

@@ -151,10 +151,8 @@ async def test_somebody_with_a_narrow_right_to_write_roles_gains_nothing(floor: 
 
 
 @pytest.mark.feature("TEN-03")
-@pytest.mark.parametrize(
-    "way", [("leave", "leave"), ("demote", "demote"), ("suspend", "suspend"), ("leave", "demote")]
-)
-async def test_two_owners_who_go_at_once_leave_one(floor: Floor, acme: Company, way: tuple[str, str]) -> None:
+@pytest.mark.parametrize("way", ["leave", "demote", "suspend", "mixed"])
+async def test_two_owners_who_go_at_once_leave_one(floor: Floor, acme: Company, way: str) -> None:
     owners = [acme.owner, await acme.hire("second", "owner")]
     callers = {person.id: await acme.caller(person) for person in owners}
 
@@ -167,8 +165,9 @@ async def test_two_owners_who_go_at_once_leave_one(floor: Floor, acme: Company, 
             else:
                 await floor.orgs.members.update(person.id, MemberChanges(status="suspended"))
 
+    hows = ("leave", "suspend") if way == "mixed" else (way, way)
     done = await asyncio.gather(
-        *(go(p, how) for p, how in zip(owners, way, strict=True)), return_exceptions=True
+        *(go(p, how) for p, how in zip(owners, hows, strict=True)), return_exceptions=True
     )
     assert [type(one) for one in done if one is not None] == [LastOwner]
     left = [p for p in owners if "owner" in (await floor.rbac.effective(p.id, acme.id)).roles]

@@ -56,7 +56,7 @@ async def test_a_day_back_prolongs_nothing_and_breaks_nothing(
     clock.jump(-DAY)
     clock.advance(60)
     assert set(await statuses(app, owner)) <= {200, 401}
-    async with browser(app, owner, origin="http://app.test") as http:
+    async with program(app, owner) as http:
         for name in ("Then", "There"):
             assert (await http.post(f"{API}/teams", json={"name": name})).status_code in {201, 401}
     clock.jump(DAY)
