@@ -1,6 +1,8 @@
 """What every test gets: a clock, a database and a house of its own, on SQLite and on PostgreSQL."""
 
+import logging
 import secrets
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +30,13 @@ def bartizan_settings(database_url: str, tmp_path: Path) -> dict[str, Any]:
         "embedded_worker": False,
         "email": {"backend": "file", "folder": str(tmp_path / "mail")},
     }
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Generator[None]:
+    """Undo what a started house does to the logs, which are the process's: the next test listens to them."""
+    tree = logging.getLogger("bartizan")
+    handlers, level, propagate = tree.handlers[:], tree.level, tree.propagate
+    yield
+    tree.handlers[:], tree.propagate = handlers, propagate
+    tree.setLevel(level)

@@ -21,6 +21,10 @@ class BodyTooDeep(Invalid):
     """The JSON of the body is nested deeper than 32 levels."""
 
 
+class NoContentType(Invalid):
+    """The body does not say what it is: send `Content-Type: application/json`."""
+
+
 class NotText(Invalid):
     """A text holds what nothing can store: a NUL character, or half of a surrogate pair."""
 
@@ -112,6 +116,9 @@ class Bodies:
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
+        if body and not _kind(scope):
+            await refusal(NoContentType(field="content-type"))(scope, receive, send)
+            return
         if not (is_text(bytes(body)) if _is_json(scope) else b"%00" not in body):
             await refusal(NotText(field="body"))(scope, receive, send)
             return
@@ -129,8 +136,12 @@ def _spoilt(scope: Scope) -> str | None:
 
 
 def _is_json(scope: Scope) -> bool:
-    kinds = [value for name, value in scope["headers"] if name == b"content-type"]
-    return not kinds or b"json" in kinds[0].lower()
+    return b"json" in _kind(scope)
+
+
+def _kind(scope: Scope) -> bytes:
+    kinds: list[bytes] = [value for name, value in scope["headers"] if name == b"content-type"]
+    return kinds[0].strip().lower() if kinds else b""
 
 
 def _replay(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
