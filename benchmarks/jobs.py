@@ -28,7 +28,7 @@ from bartizan.backbone.jobs import JobContext, Jobs, JobsSettings, Worker
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.database import Database
 
-from .peers import postgresql_server
+from .hosts.postgresql import postgresql_server
 
 FLOORS = {"PostgreSQL": 2000, "SQLite": 1000}
 LEASE, RESUME = 2.0, 1.5
