@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import SecretStr
+
 from bartizan.access.sessions import Registration
 from bartizan.doors.frameworks import wrap
 
@@ -156,7 +158,7 @@ async def on_nothing(calls: int, rounds: int) -> dict[str, float]:
         options = {"database": f"sqlite:///{folder}/b.db", "data_dir": folder, "embedded_worker": False}
         gate = wrap(nothing, options)
         await gate.bz.start()
-        registered = await gate.bz.sessions.register(Registration(email=EMAIL, password=PASSWORD))
+        registered = await gate.bz.sessions.register(Registration(email=EMAIL, password=SecretStr(PASSWORD)))
         tokens = registered.tokens
         assert tokens
         ways = {
