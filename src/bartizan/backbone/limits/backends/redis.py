@@ -10,6 +10,8 @@ from hashlib import sha1
 from typing import Any, Final, cast
 
 from redis.asyncio.connection import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 
@@ -59,7 +61,10 @@ class RedisLimits:
     def __init__(self, address: str, *, timeout: float) -> None:
         """``timeout``: seconds in which an answer has to come."""
         self._timeout = timeout
-        self._connections = cast("Any", ConnectionPool).from_url(address)  # the library is typed in part
+        # Waiting is ours: the library's time-outs lose a cancellation now and then (asyncio.wait_for before
+        # Python 3.12), and its attempts to connect again would outlast our own.
+        waiting = {"socket_timeout": None, "socket_connect_timeout": None, "retry": Retry(NoBackoff(), 0)}
+        self._connections = cast("Any", ConnectionPool).from_url(address, **waiting)
         self._idle: list[Any] = []
         self._turns = asyncio.Semaphore(_MOST)
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import IPv6Address, ip_network
+from itertools import count
 from typing import Literal
 
 from bartizan.backbone.events import Envelope, Events
@@ -101,6 +102,7 @@ class Limits:
             "limits_refused", "Requests refused by limits.", ["scope"]
         )
         self._task: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
         events.within("organization.deleted", self._organization_gone)
 
     # For the gate
@@ -212,14 +214,14 @@ class Limits:
     async def start(self) -> None:
         """Begin to write down refusals, and to look for Redis while it is gone."""
         if self._task is None:
-            self._task = asyncio.create_task(self._run(), name="bartizan limits")
+            self._closing = asyncio.Event()
+            self._task = asyncio.create_task(self._run(self._closing), name="bartizan limits")
 
     async def stop(self) -> None:
         """Write down what waits, and let go of Redis."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            self._closing.set()  # not cancelled: what is being written shall be written once
+            await self._task
             self._task = None
             await self._quietly_flush()
         if self._sharing is not None:
@@ -239,15 +241,17 @@ class Limits:
                 async with self._database.transaction():
                     for event in news:
                         await self._events.announce(event, org_id=None)
-        except BaseException:
+        except Exception:
             self._sharing.put_back(news)
             raise
 
-    async def _run(self) -> None:
-        turn = 0
-        while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            turn += 1
+    async def _run(self, closing: asyncio.Event) -> None:
+        for turn in count(1):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await closing.wait()
+            if closing.is_set():
+                return
             try:
                 await self.look()
             except Exception as error:  # noqa: BLE001 - the next turn tries again

@@ -39,7 +39,10 @@ class Violations:
         self._add(Hit(bucket.org_id or PLATFORM, minute, bucket.name, bucket.target), 1, str(bucket.rate))
 
     async def flush(self) -> None:
-        """Write down what waits; announce what is much. After a failure it goes on waiting."""
+        """Write down what waits; announce what is much. After a failure it goes on waiting.
+
+        A flush that is cancelled may have been written, so its refusals are not counted again.
+        """
         if not self._hits:
             return
         hits, self._hits, self._told_apart = self._hits, {}, {}
@@ -52,7 +55,7 @@ class Violations:
                             await self._tell(org_id, scope, minute, count)
                     orgs = sorted({hit.org_id for hit in hits})
                     await self._store.keep_newest(orgs, self._settings.keep_violations)
-        except BaseException:
+        except Exception:
             for hit, (count, rate) in hits.items():
                 self._add(hit, count, rate)
             raise

@@ -12,7 +12,6 @@ STRANGERS: Final = 1
 """Shelves: what is known of verified callers is kept apart from what anybody can make up."""
 
 Header = tuple[bytes, bytes]
-_DIGITS: Final = tuple(b"%d" % number for number in range(2048))
 _TENANT: Final = b"x-ratelimit-tenant"
 
 
@@ -29,6 +28,7 @@ class Bucket:
         "key",
         "limit",
         "name",
+        "name_bytes",
         "org_id",
         "policy",
         "rate",
@@ -60,7 +60,8 @@ class Bucket:
         """Microseconds of waiting that a bucket holds when nothing is left."""
         self.tolerance: int = self.full - self.increment
         self.limit: Header = (b"ratelimit-limit", b"%d" % rate.burst)
-        self.policy = b'"%b";q=%d;w=%d' % (name.encode(), rate.burst, rate.window)
+        self.name_bytes = name.encode()
+        self.policy = b'"%b";q=%d;w=%d' % (self.name_bytes, rate.burst, rate.window)
 
     def __repr__(self) -> str:
         """Show what is limited."""
@@ -96,53 +97,52 @@ class Verdict:
         """Whole seconds after which the same request would be let through, if nothing else came."""
         return max(1, int(-(-self.wait // MICROSECOND))) if self.refused else 0
 
-    def left(self, place: int) -> int:
-        """Say how many more requests this bucket takes at once."""
-        bucket = self.buckets[place]
-        return max(0, int((bucket.full - self.levels[place]) // bucket.increment))
-
     @property
-    def scarcest(self) -> int:
-        """The place of the bucket that speaks for the answer: the one that refused, or has least left."""
-        buckets = self.buckets
-        if self.refused is not None:
-            return buckets.index(self.refused)
-        least, found = -1.0, 0
-        for place, bucket in enumerate(buckets):
-            left = (bucket.full - self.levels[place]) // bucket.increment
-            if left < least or least < 0:
-                least, found = left, place
-        return found
+    def left(self) -> Sequence[int]:
+        """Say how many more requests each bucket takes at once."""
+        return [
+            int((bucket.full - level) // bucket.increment) if level < bucket.full else 0
+            for bucket, level in zip(self.buckets, self.levels, strict=True)
+        ]
 
     def headers(self) -> list[Header]:
         """Write what every answer says of the limits.
 
-        ``RateLimit-Limit``, ``-Remaining`` and ``-Reset`` speak of the scarcest limit, as does ``RateLimit``;
-        ``RateLimit-Policy`` names all (draft-ietf-httpapi-ratelimit-headers, sections 3 and 4: quota ``q`` in
-        a window of ``w`` seconds, ``r`` remaining, ``t`` seconds until all are there again).
+        ``RateLimit-Limit``, ``-Remaining`` and ``-Reset`` speak of the limit that refused, or has least left,
+        as does ``RateLimit``; ``RateLimit-Policy`` names all (draft-ietf-httpapi-ratelimit-headers-10: quota
+        ``q`` in a window of ``w`` seconds, ``r`` remaining, ``t`` seconds until all are there again).
         ``X-RateLimit-Tenant`` speaks of the organization.
         """
         buckets = self.buckets
         if not buckets:
             return []
-        place = self.scarcest
+        left = self.left
+        place = left.index(min(left)) if self.refused is None else buckets.index(self.refused)
         bucket = buckets[place]
-        left = _digits(self.left(place))
-        reset = _digits(int(-(-self.levels[place] // MICROSECOND)))
+        remaining = _REMAINING[left[place]] if left[place] < _KNOWN else _remaining(left[place])
+        seconds = int(-(-self.levels[place] // MICROSECOND))
+        reset = _RESET[seconds] if seconds < _KNOWN else _reset(seconds)
+        first = buckets[0]
         headers = [
             bucket.limit,
-            (b"ratelimit-remaining", left),
-            (b"ratelimit-reset", reset),
-            (b"ratelimit", b'"%b";r=%b;t=%b' % (bucket.name.encode(), left, reset)),
-            (b"ratelimit-policy", b", ".join([bucket.policy for bucket in buckets])),
+            remaining,
+            reset,
+            (b"ratelimit", b'"%b";r=%b;t=%b' % (bucket.name_bytes, remaining[1], reset[1])),
+            (b"ratelimit-policy", b", ".join([one.policy for one in buckets])),
         ]
-        for place, bucket in enumerate(buckets):
-            if bucket.name == "organization":
-                tenant = b"limit=%b, remaining=%b" % (bucket.limit[1], _digits(self.left(place)))
-                headers.append((_TENANT, tenant))
-                break
+        if first.name == "organization":
+            headers.append((_TENANT, b"limit=%b, remaining=%d" % (first.limit[1], left[0])))
         return headers
 
 
-def _digits(number: int) -> bytes:
-    return _DIGITS[number] if number < len(_DIGITS) else b"%d" % number
+def _remaining(number: int) -> Header:
+    return b"ratelimit-remaining", b"%d" % number
+
+
+def _reset(number: int) -> Header:
+    return b"ratelimit-reset", b"%d" % number
+
+
+_KNOWN: Final = 2048
+_REMAINING: Final = tuple(_remaining(number) for number in range(_KNOWN))
+_RESET: Final = tuple(_reset(number) for number in range(_KNOWN))
