@@ -27,6 +27,8 @@ from bartizan.backbone.events import Envelope, Events
 from bartizan.backbone.events.capability import capability as events
 from bartizan.backbone.jobs import Jobs, JobsSettings, Worker
 from bartizan.backbone.jobs.capability import capability as jobs
+from bartizan.backbone.limits import Limits, LimitsSettings, shared
+from bartizan.backbone.limits.capability import capability as limits
 from bartizan.backbone.preferences import Preference, PreferenceChange, Preferences, Where
 from bartizan.backbone.preferences.capability import capability as preferences
 from bartizan.backbone.secrets import Secrets, SecretsSettings
@@ -48,7 +50,10 @@ from bartizan.foundation.settings import (
 from bartizan.foundation.telemetry import Metrics, TelemetrySettings, set_up_logs
 
 VERSION = version("bartizan")
-CAPABILITIES = (events, audit, jobs, secrets, preferences, email, identity, rbac, orgs, sessions, api_keys)
+CAPABILITIES = (
+    *(events, audit, jobs, secrets, preferences, limits, email),
+    *(identity, rbac, orgs, sessions, api_keys),
+)
 APP = (
     Permission("app:read", "Use the application without changing anything"),
     Permission("app:write", "Change things in the application"),
@@ -69,6 +74,7 @@ ACCESS_CHANGES = (
     "password.*",
     "refresh.*",
     "preference.*",  # maintenance is one
+    "limit.*",
 )
 _MAINTENANCE = "platform.maintenance"
 _STAND_IN = "developer@bartizan.invalid"
@@ -91,6 +97,7 @@ class Settings(BaseSettings):
     audit: AuditSettings = Field(default=AuditSettings(), description="The audit log.")
     jobs: JobsSettings = Field(default=JobsSettings(), description="Jobs, schedules and workers.")
     secrets: SecretsSettings = Field(default=SecretsSettings(), description="Secrets of organizations.")
+    limits: LimitsSettings = Field(default=LimitsSettings(), description="How often callers may ask.")
     email: EmailSettings = Field(default=EmailSettings(), description="Outgoing e-mail.")
     identity: IdentitySettings = Field(default=IdentitySettings(), description="Accounts and passwords.")
     rbac: RbacSettings = Field(default=RbacSettings(), description="Roles and permissions.")
@@ -155,6 +162,15 @@ class Bartizan:
         self.jobs = Jobs(database, events, given.jobs, clock=clock, metrics=self.metrics)
         self.secrets = Secrets(database, events, keyring, given.secrets, clock=clock)
         self.preferences = Preferences(database, events, clock=clock)
+        self.limits = Limits(
+            database,
+            events,
+            given.limits,
+            clock=clock,
+            metrics=self.metrics,
+            shared=shared(given.redis, given.limits),
+            seconds=5.0 - given.guard.caller_ttl,
+        )
         self.email = Email(
             database,
             events,
@@ -256,6 +272,7 @@ class Bartizan:
         await self.database.check()
         if not self.settings.enable_auth:
             self._stand_in = await self._admit_stand_in()
+        await self.limits.start()
         if self.settings.embedded_worker if embedded is None else embedded:
             self._crew = Worker(self.jobs)
             self._crew_task = asyncio.create_task(self._crew.run(), name="bartizan worker")
@@ -274,6 +291,7 @@ class Bartizan:
         if self.started:
             await self.api_keys.flush()
         self.started = False
+        await self.limits.stop()
         await self.outbound.close()
         self.identity.close()
         await self.database.close()

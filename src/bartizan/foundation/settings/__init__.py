@@ -2,6 +2,7 @@
 
 from .errors import InvalidSettings, MissingService, NoSecretKey, UnsafeInProduction
 from .guard import GuardSettings
+from .rate import MICROSECOND, Rate
 from .service import (
     banner,
     check_production,
@@ -15,6 +16,7 @@ from .service import (
 from .types import BaseSettings, Environment, Loaded, ModuleSection, Problem, Section, SettingRow, rules
 
 __all__ = [
+    "MICROSECOND",
     "BaseSettings",
     "Environment",
     "GuardSettings",
@@ -24,6 +26,7 @@ __all__ = [
     "ModuleSection",
     "NoSecretKey",
     "Problem",
+    "Rate",
     "Section",
     "SettingRow",
     "UnsafeInProduction",

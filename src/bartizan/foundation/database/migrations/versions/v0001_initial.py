@@ -391,6 +391,45 @@ CREATE TABLE bz_preferences_global (
 )
 """,
         """
+CREATE TABLE bz_limits (
+	id VARCHAR(30) NOT NULL,
+	scope VARCHAR(12) NOT NULL,
+	target VARCHAR(200) NOT NULL,
+	rate VARCHAR(60) NOT NULL,
+	set_by VARCHAR(30),
+	updated_at DATETIME NOT NULL,
+	org_id VARCHAR(30) NOT NULL,
+	CONSTRAINT pk_bz_limits PRIMARY KEY (id),
+	CONSTRAINT uq_bz_limits_org_id_scope_target UNIQUE (org_id, scope, target)
+)
+""",
+        "CREATE INDEX ix_bz_limits_org_id ON bz_limits (org_id)",
+        """
+CREATE TABLE bz_limits_violations (
+	id VARCHAR(30) NOT NULL,
+	minute DATETIME NOT NULL,
+	scope VARCHAR(12) NOT NULL,
+	target VARCHAR(200) NOT NULL,
+	rate VARCHAR(60) NOT NULL,
+	count INTEGER NOT NULL,
+	org_id VARCHAR(30) NOT NULL,
+	CONSTRAINT pk_bz_limits_violations PRIMARY KEY (id),
+	CONSTRAINT uq_bz_limits_violations_org_id_minute_scope_target UNIQUE (org_id, minute, scope, target)
+)
+""",
+        "CREATE INDEX ix_bz_limits_violations_org_id ON bz_limits_violations (org_id)",
+        """
+CREATE TABLE bz_limits_alerts (
+	id VARCHAR(30) NOT NULL,
+	scope VARCHAR(12) NOT NULL,
+	told_at DATETIME NOT NULL,
+	org_id VARCHAR(30) NOT NULL,
+	CONSTRAINT pk_bz_limits_alerts PRIMARY KEY (id),
+	CONSTRAINT uq_bz_limits_alerts_org_id_scope UNIQUE (org_id, scope)
+)
+""",
+        "CREATE INDEX ix_bz_limits_alerts_org_id ON bz_limits_alerts (org_id)",
+        """
 CREATE TABLE bz_secrets (
 	id VARCHAR(30) NOT NULL,
 	name VARCHAR(80) NOT NULL,
@@ -923,6 +962,45 @@ CREATE TABLE bz_preferences_global (
 )
 """,
         """
+CREATE TABLE bz_limits (
+	id VARCHAR(30) NOT NULL,
+	scope VARCHAR(12) NOT NULL,
+	target VARCHAR(200) NOT NULL,
+	rate VARCHAR(60) NOT NULL,
+	set_by VARCHAR(30),
+	updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	org_id VARCHAR(30) NOT NULL,
+	CONSTRAINT pk_bz_limits PRIMARY KEY (id),
+	CONSTRAINT uq_bz_limits_org_id_scope_target UNIQUE (org_id, scope, target)
+)
+""",
+        "CREATE INDEX ix_bz_limits_org_id ON bz_limits (org_id)",
+        """
+CREATE TABLE bz_limits_violations (
+	id VARCHAR(30) NOT NULL,
+	minute TIMESTAMP WITH TIME ZONE NOT NULL,
+	scope VARCHAR(12) NOT NULL,
+	target VARCHAR(200) NOT NULL,
+	rate VARCHAR(60) NOT NULL,
+	count INTEGER NOT NULL,
+	org_id VARCHAR(30) NOT NULL,
+	CONSTRAINT pk_bz_limits_violations PRIMARY KEY (id),
+	CONSTRAINT uq_bz_limits_violations_org_id_minute_scope_target UNIQUE (org_id, minute, scope, target)
+)
+""",
+        "CREATE INDEX ix_bz_limits_violations_org_id ON bz_limits_violations (org_id)",
+        """
+CREATE TABLE bz_limits_alerts (
+	id VARCHAR(30) NOT NULL,
+	scope VARCHAR(12) NOT NULL,
+	told_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	org_id VARCHAR(30) NOT NULL,
+	CONSTRAINT pk_bz_limits_alerts PRIMARY KEY (id),
+	CONSTRAINT uq_bz_limits_alerts_org_id_scope UNIQUE (org_id, scope)
+)
+""",
+        "CREATE INDEX ix_bz_limits_alerts_org_id ON bz_limits_alerts (org_id)",
+        """
 CREATE TABLE bz_secrets (
 	id VARCHAR(30) NOT NULL,
 	name VARCHAR(80) NOT NULL,
@@ -1071,6 +1149,18 @@ CREATE TABLE bz_orgs_invitations (
         'ALTER TABLE "bz_api_keys" FORCE ROW LEVEL SECURITY',
         'DROP POLICY IF EXISTS bz_organization ON "bz_api_keys"',
         'CREATE POLICY bz_organization ON "bz_api_keys" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
+        'ALTER TABLE "bz_limits" ENABLE ROW LEVEL SECURITY',
+        'ALTER TABLE "bz_limits" FORCE ROW LEVEL SECURITY',
+        'DROP POLICY IF EXISTS bz_organization ON "bz_limits"',
+        'CREATE POLICY bz_organization ON "bz_limits" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
+        'ALTER TABLE "bz_limits_alerts" ENABLE ROW LEVEL SECURITY',
+        'ALTER TABLE "bz_limits_alerts" FORCE ROW LEVEL SECURITY',
+        'DROP POLICY IF EXISTS bz_organization ON "bz_limits_alerts"',
+        'CREATE POLICY bz_organization ON "bz_limits_alerts" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
+        'ALTER TABLE "bz_limits_violations" ENABLE ROW LEVEL SECURITY',
+        'ALTER TABLE "bz_limits_violations" FORCE ROW LEVEL SECURITY',
+        'DROP POLICY IF EXISTS bz_organization ON "bz_limits_violations"',
+        'CREATE POLICY bz_organization ON "bz_limits_violations" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
         'ALTER TABLE "bz_preferences" ENABLE ROW LEVEL SECURITY',
         'ALTER TABLE "bz_preferences" FORCE ROW LEVEL SECURITY',
         'DROP POLICY IF EXISTS bz_organization ON "bz_preferences"',
@@ -1137,6 +1227,9 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_preferences_global"',
         'DROP TABLE "bz_preferences"',
         'DROP TABLE "bz_orgs"',
+        'DROP TABLE "bz_limits_violations"',
+        'DROP TABLE "bz_limits_alerts"',
+        'DROP TABLE "bz_limits"',
         'DROP TABLE "bz_jobs_schedules"',
         'DROP TABLE "bz_jobs"',
         'DROP TABLE "bz_identity_users"',
@@ -1171,6 +1264,9 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_preferences_global"',
         'DROP TABLE "bz_preferences"',
         'DROP TABLE "bz_orgs"',
+        'DROP TABLE "bz_limits_violations"',
+        'DROP TABLE "bz_limits_alerts"',
+        'DROP TABLE "bz_limits"',
         'DROP TABLE "bz_jobs_schedules"',
         'DROP TABLE "bz_jobs"',
         'DROP TABLE "bz_identity_users"',
