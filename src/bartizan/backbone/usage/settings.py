@@ -36,6 +36,13 @@ class UsageSettings(Section):
         description="Callers of one organization that are shown apart in a day, for each process; those that "
         "come after are counted as `other`.",
     )
+    max_organizations: int = Field(
+        default=20_000,
+        ge=1,
+        le=1_000_000,
+        description="Organizations that one process counts apart between two writings; what others send in "
+        "the meantime is counted for the platform.",
+    )
     warn_percent: int = Field(
         default=80, ge=1, le=100, description="How much of a quota is used when its organization is told."
     )

@@ -3,12 +3,12 @@
 Nothing here waits, locks or writes. What one process holds is bounded:
 
 ====================================  ==========  =====================================================
-organizations                          20,000      further ones count as ``platform``, route ``other``
+organizations                          settings    further ones count as ``platform``, route ``other``
 endpoints and bands, an organization   5,000       further ones count as route ``other``
 endpoints and bands, all together      100,000     likewise
 endpoints, callers of a day            settings    further ones count as ``other``
 single requests, an organization       settings    the oldest go
-single requests, all together          50,000      every organization keeps its share of the latest
+single requests, all together          20,000      every organization keeps its share of the latest
 hours that could not be written        24          the oldest go, which is logged and counted
 ====================================  ==========  =====================================================
 """
@@ -28,9 +28,8 @@ from bartizan.foundation.telemetry import Metrics, logger
 HOUR, DAY = 3600, 86400
 REFUSED = 429
 """Answers with this status use up no quota: whoever is refused shall not pay for it."""
-_MOST_ORGS = 20_000
 _MOST_CELLS, _MOST_CELLS_EACH = 100_000, 5_000
-_MOST_RAW = 50_000
+_MOST_RAW = 20_000
 _MOST_REMEMBERED = 500_000
 _MOST_SHEETS = 24
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
@@ -279,9 +278,10 @@ class Counting:
     def _admit(self, org_id: str | None) -> Tally:
         if org_id == PLATFORM:
             org_id = None
-        if len(self.tallies) >= _MOST_ORGS:
-            self._drop_idle(_MOST_ORGS // 10)
-            if len(self.tallies) >= _MOST_ORGS:
+        most = self._settings.max_organizations
+        if len(self.tallies) >= most:
+            self._drop_idle(most // 10 + 1)
+            if len(self.tallies) >= most:
                 org_id = None
         tally = self.tallies.get(org_id)
         if tally is None:

@@ -11,7 +11,7 @@ from bartizan.foundation import ids
 
 from .counting import DAY, Book, Raw, Sheet, metered, month_of
 
-_PIECE, _SLICE = 250, 500
+_PIECE, _SLICE = 500, 1_000
 """Rows to a slice: some milliseconds of work, so that requests go on in between."""
 _TRIMS_REMEMBERED = 20_000
 
