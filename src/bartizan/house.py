@@ -1,7 +1,7 @@
 """The house: every room, built once, bottom floor first."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -33,6 +33,8 @@ from bartizan.backbone.preferences import Preference, PreferenceChange, Preferen
 from bartizan.backbone.preferences.capability import capability as preferences
 from bartizan.backbone.secrets import Secrets, SecretsSettings
 from bartizan.backbone.secrets.capability import capability as secrets
+from bartizan.backbone.usage import Usage, UsageSettings
+from bartizan.backbone.usage.capability import capability as usage
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Caller, Permission, current
 from bartizan.foundation.crypto import CryptoSettings, Keyring, SigningKeys
@@ -51,7 +53,7 @@ from bartizan.foundation.telemetry import Metrics, TelemetrySettings, set_up_log
 
 VERSION = version("bartizan")
 CAPABILITIES = (
-    *(events, audit, jobs, secrets, preferences, limits, email),
+    *(events, audit, jobs, secrets, preferences, limits, email, usage),
     *(identity, rbac, orgs, sessions, api_keys),
 )
 APP = (
@@ -99,6 +101,7 @@ class Settings(BaseSettings):
     secrets: SecretsSettings = Field(default=SecretsSettings(), description="Secrets of organizations.")
     limits: LimitsSettings = Field(default=LimitsSettings(), description="How often callers may ask.")
     email: EmailSettings = Field(default=EmailSettings(), description="Outgoing e-mail.")
+    usage: UsageSettings = Field(default=UsageSettings(), description="Counts of requests, and quotas.")
     identity: IdentitySettings = Field(default=IdentitySettings(), description="Accounts and passwords.")
     rbac: RbacSettings = Field(default=RbacSettings(), description="Roles and permissions.")
     orgs: OrgsSettings = Field(default=OrgsSettings(), description="Organizations, teams and invitations.")
@@ -181,6 +184,14 @@ class Bartizan:
             provider=provider(given.email),
             clock=clock,
         )
+        self.usage = Usage(
+            database,
+            events,
+            given.usage,
+            clock=clock,
+            metrics=self.metrics,
+            allowances=self._allowances,
+        )
         # access
         self.identity = Identity(
             database,
@@ -234,6 +245,10 @@ class Bartizan:
         self._crew_task: asyncio.Task[None] | None = None
         self._furnish()
 
+    async def _allowances(self, org_ids: Collection[str]) -> Mapping[str, Mapping[str, int | None]]:
+        """Tell a room below what the plans of a room above allow."""
+        return await self.orgs.plans.allowances(org_ids)
+
     def _furnish(self) -> None:
         """Tell the rooms what the inventories say: permissions, jobs, and who hears of changes."""
         self.rbac.declare(*APP)
@@ -276,6 +291,7 @@ class Bartizan:
         if self.settings.embedded_worker if embedded is None else embedded:
             self._crew = Worker(self.jobs)
             self._crew_task = asyncio.create_task(self._crew.run(), name="bartizan worker")
+        await self.usage.start()
         self.started = True
 
     async def stop(self) -> None:
@@ -290,6 +306,7 @@ class Bartizan:
         self._crew = self._crew_task = None
         if self.started:
             await self.api_keys.flush()
+            await self.usage.stop()
         self.started = False
         await self.limits.stop()
         await self.outbound.close()

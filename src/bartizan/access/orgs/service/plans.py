@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from bartizan.access.orgs.errors import PlanLimitReached, UnknownOrganization
 from bartizan.access.orgs.settings import OrgsSettings
@@ -25,6 +25,12 @@ class Plans:
             if plan == row.plan:
                 limits.update(allowed)
         return {**limits, **row.limits}
+
+    async def allowances(self, org_ids: Collection[str]) -> Mapping[str, Mapping[str, int | None]]:
+        """Give what holds for each of several organizations; those that do not exist are left out."""
+        async with self._database.reading() as session:
+            rows = await OrganizationStore(self._database, session).several(org_ids)
+        return {row.id: self.limits(row) for row in rows}
 
     async def take(
         self, resource: str, count: Callable[[], Awaitable[int]], *, org_id: str, adding: int = 1

@@ -1,6 +1,6 @@
 """Queries about organizations themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
@@ -35,6 +35,12 @@ class OrganizationStore(Walled):
 
     async def by_slug(self, slug: str) -> OrganizationRow | None:
         return await self._session.scalar(select(OrganizationRow).where(OrganizationRow.slug == slug))
+
+    async def several(self, org_ids: Collection[str]) -> Sequence[OrganizationRow]:
+        """Those of these organizations that exist."""
+        return (
+            await self._session.scalars(select(OrganizationRow).where(OrganizationRow.id.in_(org_ids)))
+        ).all()
 
     async def page(self, after: str | None, limit: int) -> Sequence[OrganizationRow]:
         query = select(OrganizationRow).order_by(OrganizationRow.id.desc()).limit(limit)

@@ -462,6 +462,80 @@ CREATE TABLE bz_secrets_platform (
 )
 """,
         """
+CREATE TABLE bz_usage_counts (
+	org_id VARCHAR(30) NOT NULL,
+	grain VARCHAR(4) NOT NULL,
+	start BIGINT NOT NULL,
+	method VARCHAR(16) NOT NULL,
+	route VARCHAR(200) NOT NULL,
+	status SMALLINT NOT NULL,
+	band SMALLINT NOT NULL,
+	requests BIGINT NOT NULL,
+	micros BIGINT NOT NULL,
+	CONSTRAINT pk_bz_usage_counts PRIMARY KEY (org_id, grain, start, method, route, status, band)
+)
+ WITHOUT ROWID
+""",
+        "CREATE INDEX ix_bz_usage_counts_grain_start ON bz_usage_counts (grain, start)",
+        """
+CREATE TABLE bz_usage_callers (
+	org_id VARCHAR(30) NOT NULL,
+	grain VARCHAR(4) NOT NULL,
+	start BIGINT NOT NULL,
+	caller_id VARCHAR(100) NOT NULL,
+	requests BIGINT NOT NULL,
+	micros BIGINT NOT NULL,
+	client_errors BIGINT NOT NULL,
+	server_errors BIGINT NOT NULL,
+	CONSTRAINT pk_bz_usage_callers PRIMARY KEY (org_id, grain, start, caller_id)
+)
+ WITHOUT ROWID
+""",
+        "CREATE INDEX ix_bz_usage_callers_grain_start ON bz_usage_callers (grain, start)",
+        """
+CREATE TABLE bz_usage_totals (
+	org_id VARCHAR(30) NOT NULL,
+	period VARCHAR(5) NOT NULL,
+	start BIGINT NOT NULL,
+	requests BIGINT NOT NULL,
+	CONSTRAINT pk_bz_usage_totals PRIMARY KEY (org_id, period, start)
+)
+ WITHOUT ROWID
+""",
+        "CREATE INDEX ix_bz_usage_totals_period_start ON bz_usage_totals (period, start)",
+        """
+CREATE TABLE bz_usage_marks (
+	org_id VARCHAR(30) NOT NULL,
+	resource VARCHAR(40) NOT NULL,
+	start BIGINT NOT NULL,
+	quota BIGINT NOT NULL,
+	told VARCHAR(10) NOT NULL,
+	CONSTRAINT pk_bz_usage_marks PRIMARY KEY (org_id, resource, start, quota, told)
+)
+ WITHOUT ROWID
+""",
+        "CREATE INDEX ix_bz_usage_marks_start ON bz_usage_marks (start)",
+        """
+CREATE TABLE bz_usage_requests (
+	org_id VARCHAR(30) NOT NULL,
+	id VARCHAR(30) NOT NULL,
+	size BIGINT NOT NULL,
+	body TEXT NOT NULL,
+	CONSTRAINT pk_bz_usage_requests PRIMARY KEY (org_id, id)
+)
+ WITHOUT ROWID
+""",
+        "CREATE INDEX ix_bz_usage_requests_id ON bz_usage_requests (id)",
+        """
+CREATE TABLE bz_usage_writers (
+	id VARCHAR(30) NOT NULL,
+	sequence BIGINT NOT NULL,
+	seen BIGINT NOT NULL,
+	CONSTRAINT pk_bz_usage_writers PRIMARY KEY (id)
+)
+""",
+        "CREATE INDEX ix_bz_usage_writers_seen ON bz_usage_writers (seen)",
+        """
 CREATE TABLE bz_orgs_members (
 	id VARCHAR(30) NOT NULL,
 	user_id VARCHAR(30) NOT NULL,
@@ -1033,6 +1107,75 @@ CREATE TABLE bz_secrets_platform (
 )
 """,
         """
+CREATE TABLE bz_usage_counts (
+	org_id VARCHAR(30) NOT NULL,
+	grain VARCHAR(4) NOT NULL,
+	start BIGINT NOT NULL,
+	method VARCHAR(16) NOT NULL,
+	route VARCHAR(200) NOT NULL,
+	status SMALLINT NOT NULL,
+	band SMALLINT NOT NULL,
+	requests BIGINT NOT NULL,
+	micros BIGINT NOT NULL,
+	CONSTRAINT pk_bz_usage_counts PRIMARY KEY (org_id, grain, start, method, route, status, band)
+)
+""",
+        "CREATE INDEX ix_bz_usage_counts_grain_start ON bz_usage_counts (grain, start)",
+        """
+CREATE TABLE bz_usage_callers (
+	org_id VARCHAR(30) NOT NULL,
+	grain VARCHAR(4) NOT NULL,
+	start BIGINT NOT NULL,
+	caller_id VARCHAR(100) NOT NULL,
+	requests BIGINT NOT NULL,
+	micros BIGINT NOT NULL,
+	client_errors BIGINT NOT NULL,
+	server_errors BIGINT NOT NULL,
+	CONSTRAINT pk_bz_usage_callers PRIMARY KEY (org_id, grain, start, caller_id)
+)
+""",
+        "CREATE INDEX ix_bz_usage_callers_grain_start ON bz_usage_callers (grain, start)",
+        """
+CREATE TABLE bz_usage_totals (
+	org_id VARCHAR(30) NOT NULL,
+	period VARCHAR(5) NOT NULL,
+	start BIGINT NOT NULL,
+	requests BIGINT NOT NULL,
+	CONSTRAINT pk_bz_usage_totals PRIMARY KEY (org_id, period, start)
+)
+""",
+        "CREATE INDEX ix_bz_usage_totals_period_start ON bz_usage_totals (period, start)",
+        """
+CREATE TABLE bz_usage_marks (
+	org_id VARCHAR(30) NOT NULL,
+	resource VARCHAR(40) NOT NULL,
+	start BIGINT NOT NULL,
+	quota BIGINT NOT NULL,
+	told VARCHAR(10) NOT NULL,
+	CONSTRAINT pk_bz_usage_marks PRIMARY KEY (org_id, resource, start, quota, told)
+)
+""",
+        "CREATE INDEX ix_bz_usage_marks_start ON bz_usage_marks (start)",
+        """
+CREATE TABLE bz_usage_requests (
+	org_id VARCHAR(30) NOT NULL,
+	id VARCHAR(30) NOT NULL,
+	size BIGINT NOT NULL,
+	body TEXT NOT NULL,
+	CONSTRAINT pk_bz_usage_requests PRIMARY KEY (org_id, id)
+)
+""",
+        "CREATE INDEX ix_bz_usage_requests_id ON bz_usage_requests (id)",
+        """
+CREATE TABLE bz_usage_writers (
+	id VARCHAR(30) NOT NULL,
+	sequence BIGINT NOT NULL,
+	seen BIGINT NOT NULL,
+	CONSTRAINT pk_bz_usage_writers PRIMARY KEY (id)
+)
+""",
+        "CREATE INDEX ix_bz_usage_writers_seen ON bz_usage_writers (seen)",
+        """
 CREATE TABLE bz_orgs_members (
 	id VARCHAR(30) NOT NULL,
 	user_id VARCHAR(30) NOT NULL,
@@ -1181,6 +1324,26 @@ CREATE TABLE bz_orgs_invitations (
         'ALTER TABLE "bz_secrets" FORCE ROW LEVEL SECURITY',
         'DROP POLICY IF EXISTS bz_organization ON "bz_secrets"',
         'CREATE POLICY bz_organization ON "bz_secrets" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
+        'ALTER TABLE "bz_usage_callers" ENABLE ROW LEVEL SECURITY',
+        'ALTER TABLE "bz_usage_callers" FORCE ROW LEVEL SECURITY',
+        'DROP POLICY IF EXISTS bz_organization ON "bz_usage_callers"',
+        'CREATE POLICY bz_organization ON "bz_usage_callers" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
+        'ALTER TABLE "bz_usage_counts" ENABLE ROW LEVEL SECURITY',
+        'ALTER TABLE "bz_usage_counts" FORCE ROW LEVEL SECURITY',
+        'DROP POLICY IF EXISTS bz_organization ON "bz_usage_counts"',
+        'CREATE POLICY bz_organization ON "bz_usage_counts" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
+        'ALTER TABLE "bz_usage_marks" ENABLE ROW LEVEL SECURITY',
+        'ALTER TABLE "bz_usage_marks" FORCE ROW LEVEL SECURITY',
+        'DROP POLICY IF EXISTS bz_organization ON "bz_usage_marks"',
+        'CREATE POLICY bz_organization ON "bz_usage_marks" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
+        'ALTER TABLE "bz_usage_requests" ENABLE ROW LEVEL SECURITY',
+        'ALTER TABLE "bz_usage_requests" FORCE ROW LEVEL SECURITY',
+        'DROP POLICY IF EXISTS bz_organization ON "bz_usage_requests"',
+        'CREATE POLICY bz_organization ON "bz_usage_requests" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
+        'ALTER TABLE "bz_usage_totals" ENABLE ROW LEVEL SECURITY',
+        'ALTER TABLE "bz_usage_totals" FORCE ROW LEVEL SECURITY',
+        'DROP POLICY IF EXISTS bz_organization ON "bz_usage_totals"',
+        'CREATE POLICY bz_organization ON "bz_usage_totals" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
         'ALTER TABLE "bz_orgs_domains" ENABLE ROW LEVEL SECURITY',
         'ALTER TABLE "bz_orgs_domains" FORCE ROW LEVEL SECURITY',
         'DROP POLICY IF EXISTS bz_organization ON "bz_orgs_domains"',
@@ -1217,6 +1380,12 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_orgs_teams"',
         'DROP TABLE "bz_orgs_members"',
         'DROP TABLE "bz_orgs_domains"',
+        'DROP TABLE "bz_usage_writers"',
+        'DROP TABLE "bz_usage_totals"',
+        'DROP TABLE "bz_usage_requests"',
+        'DROP TABLE "bz_usage_marks"',
+        'DROP TABLE "bz_usage_counts"',
+        'DROP TABLE "bz_usage_callers"',
         'DROP TABLE "bz_sessions_owner_links"',
         'DROP TABLE "bz_sessions"',
         'DROP TABLE "bz_secrets_platform"',
@@ -1254,6 +1423,12 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_orgs_teams"',
         'DROP TABLE "bz_orgs_members"',
         'DROP TABLE "bz_orgs_domains"',
+        'DROP TABLE "bz_usage_writers"',
+        'DROP TABLE "bz_usage_totals"',
+        'DROP TABLE "bz_usage_requests"',
+        'DROP TABLE "bz_usage_marks"',
+        'DROP TABLE "bz_usage_counts"',
+        'DROP TABLE "bz_usage_callers"',
         'DROP TABLE "bz_sessions_owner_links"',
         'DROP TABLE "bz_sessions"',
         'DROP TABLE "bz_secrets_platform"',
