@@ -11,7 +11,6 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bartizan.access.identity import UserChanges
-from bartizan.access.ip_allowlist import IpAllowlist
 from bartizan.doors.frameworks import Wrapped, wrap
 from bartizan.doors.http.problems import refusal
 from bartizan.doors.testing import Cast, Person, browser, program
@@ -28,15 +27,15 @@ class Walls:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.rules: IpAllowlist
+        self.door: Wrapped
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         origin, caller = current.origin, current.anyone
         assert origin is not None
-        error = self.rules.refuses_address(origin.ip)
+        error = self.door.bz.ip_allowlist.refuses_address(origin.ip)
         if error is None and caller is not None:
             how = "key" if caller.kind == "key" else "bearer"
-            error = self.rules.refuses(origin.ip, caller, how)
+            error = self.door.bz.ip_allowlist.refuses(origin.ip, caller, how)
         await (self.app if error is None else refusal(error))(scope, receive, send)
 
 
@@ -46,7 +45,7 @@ async def app(bartizan_settings: dict[str, Any]) -> AsyncGenerator[Wrapped]:
     app = wrap(
         walls, dict(bartizan_settings) | {"guard": {"trusted_proxies": [f"{PROXY}/32"], "caller_ttl": 0}}
     )
-    walls.rules = app.bz.ip_allowlist
+    walls.door = app
     await app.bz.start(embedded=False)
     yield app
     await app.bz.stop()
