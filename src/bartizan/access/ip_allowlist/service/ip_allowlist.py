@@ -36,6 +36,7 @@ from .refusals import Refusals
 from .rules import READ, WRITE, Rules
 from .watch import Watch
 
+_GRACE = 5.0
 _WAYS_OUT = frozenset({"/api/v1/auth/logout", "/api/v1/auth/switch"})
 _OVERRIDE = re.compile(r"/api/v1/ip-allowlist/organizations/\w+/override", re.ASCII)
 
@@ -69,6 +70,7 @@ class IpAllowlist(Rules):
         self._refusals = Refusals(events, settings, clock)
         self._forecasts = Forecasts(audit, sessions, identity, rbac, orgs, settings=settings, clock=clock)
         self._keeping: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
 
     # For the gate: plain computation, in memory
 
@@ -113,16 +115,21 @@ class IpAllowlist(Rules):
         """Read the rules, then look every few seconds for changes that other replicas made."""
         await self._watch.refresh()
         if self._keeping is None:
-            self._keeping = asyncio.create_task(self._keep(), name="bartizan ip_allowlist")
+            self._stopping = asyncio.Event()
+            self._keeping = asyncio.create_task(self._keep(self._stopping), name="bartizan ip_allowlist")
 
     async def stop(self) -> None:
         """Stop looking, and write down the refusals that wait."""
         keeping, self._keeping = self._keeping, None
-        if keeping is not None:
+        if keeping is None:
+            return
+        # It is asked to stop, and a look under way ends by itself: a cancelled query may forget that it was.
+        self._stopping.set()
+        await asyncio.wait({keeping}, timeout=_GRACE)
+        if not keeping.done():
             keeping.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeping
-            await self._refusals.write()
+            await asyncio.wait({keeping}, timeout=_GRACE)
+        await self._refusals.write()
 
     async def refresh(self) -> None:
         """Read what changed since the last look, and write down who was refused; for a wake-up."""
@@ -134,10 +141,14 @@ class IpAllowlist(Rules):
         """Whether the rules were looked at lately; if not, those that are known go on holding."""
         return self._watch.fresh
 
-    async def _keep(self) -> None:
+    async def _keep(self, stopping: asyncio.Event) -> None:
         well = True
         while True:
-            await asyncio.sleep(self._settings.refresh_seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.refresh_seconds):
+                    await stopping.wait()
+            if stopping.is_set():
+                return
             try:
                 await self.refresh()
                 well = True
