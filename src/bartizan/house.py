@@ -13,6 +13,8 @@ from bartizan.access.api_keys import ApiKeys, ApiKeysSettings
 from bartizan.access.api_keys.capability import capability as api_keys
 from bartizan.access.identity import EmailTaken, Identity, IdentitySettings, PreparedUser
 from bartizan.access.identity.capability import capability as identity
+from bartizan.access.ip_allowlist import IpAllowlist, IpAllowlistSettings
+from bartizan.access.ip_allowlist.capability import capability as ip_allowlist
 from bartizan.access.orgs import NewOrganization, Orgs, OrgsSettings
 from bartizan.access.orgs.capability import capability as orgs
 from bartizan.access.rbac import Rbac, RbacSettings
@@ -54,7 +56,7 @@ from bartizan.foundation.telemetry import Metrics, TelemetrySettings, set_up_log
 VERSION = version("bartizan")
 CAPABILITIES = (
     *(events, audit, jobs, secrets, preferences, limits, email, usage),
-    *(identity, rbac, orgs, sessions, api_keys),
+    *(identity, rbac, orgs, sessions, api_keys, ip_allowlist),
 )
 APP = (
     Permission("app:read", "Use the application without changing anything"),
@@ -107,6 +109,9 @@ class Settings(BaseSettings):
     orgs: OrgsSettings = Field(default=OrgsSettings(), description="Organizations, teams and invitations.")
     sessions: SessionsSettings = Field(default=SessionsSettings(), description="Sign-in and tokens.")
     api_keys: ApiKeysSettings = Field(default=ApiKeysSettings(), description="API keys.")
+    ip_allowlist: IpAllowlistSettings = Field(
+        default=IpAllowlistSettings(), description="From which addresses callers may come."
+    )
 
     @property
     def secure_cookies(self) -> bool:
@@ -237,6 +242,17 @@ class Bartizan:
             clock=clock,
             settings=given.api_keys,
         )
+        self.ip_allowlist = IpAllowlist(
+            database,
+            events,
+            audit=self.audit,
+            identity=self.identity,
+            rbac=self.rbac,
+            orgs=self.orgs,
+            sessions=self.sessions,
+            clock=clock,
+            settings=given.ip_allowlist,
+        )
         self.started = False
         self._stand_in: Caller | None = None
         self._undo_logs: Callable[[], None] | None = None
@@ -272,6 +288,7 @@ class Bartizan:
         )
         for pattern in ACCESS_CHANGES:
             self.events.listen(pattern, self._access_changed)
+        self.ip_allowlist.on_change(self._access_changed)
 
     async def start(self, *, embedded: bool | None = None) -> None:
         """Open the house: migrate or check the tables, look at the walls, start the worker.
@@ -288,6 +305,7 @@ class Bartizan:
         if not self.settings.enable_auth:
             self._stand_in = await self._admit_stand_in()
         await self.limits.start()
+        await self.ip_allowlist.start()
         if self.settings.embedded_worker if embedded is None else embedded:
             self._crew = Worker(self.jobs)
             self._crew_task = asyncio.create_task(self._crew.run(), name="bartizan worker")
@@ -307,6 +325,7 @@ class Bartizan:
         if self.started:
             await self.api_keys.flush()
             await self.usage.stop()
+            await self.ip_allowlist.stop()
         self.started = False
         await self.limits.stop()
         await self.outbound.close()
@@ -323,7 +342,7 @@ class Bartizan:
             answers = True
         except BartizanError:
             answers = False
-        checks = {"started": self.started, "database": answers}
+        checks = {"started": self.started, "database": answers, "ip_allowlist": self.ip_allowlist.fresh}
         if self._crew_task is not None:
             checks["worker"] = not self._crew_task.done()
         return checks
@@ -369,7 +388,7 @@ class Bartizan:
         """Call ``hook`` in this process after anything that changes what somebody may do."""
         self._hooks.append(hook)
 
-    def _access_changed(self, _envelope: Envelope) -> None:
+    def _access_changed(self, _envelope: Envelope | None = None) -> None:
         for hook in self._hooks:
             hook()
 

@@ -39,6 +39,8 @@ class Caller:
     operator: bool = False
     """May run the platform itself: every organization's jobs, people and settings."""
     traits: frozenset[str] = frozenset()
+    owner_roles: frozenset[str] = frozenset()
+    """Roles of the person who owns the key: it gives the key nothing, but what limits them limits it."""
     email: str | None = None
 
 

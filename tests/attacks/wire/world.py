@@ -83,7 +83,7 @@ class Operation:
         """Do it, with a good body."""
         if self.schema is not None:
             options.setdefault("json", self.body(things))
-        samples = {"permission": "app:read", "user_id": things["user_id"]}
+        samples = {"permission": "app:read", "user_id": things["user_id"], "address": "203.0.113.9"}
         options["params"] = {name: samples[name] for name in self.required} | options.get("params", {})
         return await http.request(self.method, self.path(things), **options)
 
@@ -160,6 +160,10 @@ def bodies(things: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "NewApiKey": {"name": "another", "scopes": ["app:read"]},
         "ApiKeyChanges": {"name": "changed"},
         "Rotation": {},
+        "NewIpRule": {"addresses": ["0.0.0.0/0", "::/0"]},
+        "IpRuleChanges": {"note": "changed"},
+        "IpOverride": {"reason": "To try it"},
+        "IpSimulation": {"rules": [{"addresses": ["0.0.0.0/0", "::/0"]}]},
     }
 
 
@@ -242,6 +246,7 @@ async def furnish(http: httpx.AsyncClient, owner: Person, member: Person, mark: 
     )
     await make("/secrets", name=f"{mark}_secret", value=f"{mark} value", description=f"{mark} description")
     await make("/domains", domain=f"{mark}.example")
+    rule = await make("/ip-allowlist", addresses=["203.0.113.0/24"], enabled=False, note=f"{mark} note")
     schedule = await make("/jobs/schedules", name=f"{mark}-nightly", kind="export.run", every=3600)
     job = await make(f"/jobs/schedules/{schedule['id']}/run")
     audit = await make("/audit", action="invoice.sent", details={"mark": mark})
@@ -262,6 +267,7 @@ async def furnish(http: httpx.AsyncClient, owner: Person, member: Person, mark: 
         "session_id": member.session_id,
         "schedule_id": schedule["id"],
         "job_id": job["id"],
+        "rule_id": rule["id"],
         "message_id": message["id"],
         "domain": f"{mark}.example",
         "key": "theme.color",

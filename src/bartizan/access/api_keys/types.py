@@ -108,6 +108,8 @@ class Principal:
     permissions: frozenset[str]
     user_id: str | None = None
     """The person who owns the key; none for a team's or an organization's."""
+    owner_roles: frozenset[str] = frozenset()
+    """What that person is in the organization now."""
     team_id: str | None = None
     mode: Mode = "live"
     rate_limit: int | None = None
@@ -122,4 +124,5 @@ class Principal:
             team_id=self.team_id,
             permissions=self.permissions,
             user_id=self.user_id,
+            owner_roles=self.owner_roles,
         )

@@ -21,6 +21,7 @@ COMMANDS = {
     "maintenance": ("keeping", "maintenance", "Close the app for a while, politely."),
     "owner": ("people", "owner", "Make the link that makes the first owner."),
     "explain": ("people", "explain", "Say why somebody may or may not do something."),
+    "ip": ("network", "ip", "See and mend the rules about addresses."),
     "openapi": ("reference", "openapi", "Print the OpenAPI document of the API."),
 }
 EXIT_CODES = """\b

@@ -27,7 +27,7 @@ from bartizan.access.api_keys.types import (
     Rotation,
 )
 from bartizan.access.orgs import Orgs
-from bartizan.access.rbac import Rbac
+from bartizan.access.rbac import Effective, Rbac
 from bartizan.backbone.events import Envelope, Events
 from bartizan.foundation import ids
 from bartizan.foundation.clock import Clock, Recent
@@ -124,7 +124,8 @@ class ApiKeys:
         return Principal(
             key_id=key.id,
             org_id=key.org_id,
-            permissions=key.scopes & held,
+            permissions=key.scopes & held.permissions,
+            owner_roles=held.roles,
             user_id=key.owner_id if key.owner_kind == "person" else None,
             team_id=key.owner_id if key.owner_kind == "team" else None,
             mode="live" if key.mode == "live" else "test",
@@ -276,7 +277,8 @@ class ApiKeys:
 
     async def _held(self, owner_kind: str, owner_id: str) -> frozenset[str]:
         """Give what the caller and the owner of a key both hold."""
-        held = await self._held_by_owner(owner_kind, owner_id, current.org_id) or frozenset()
+        owner = await self._held_by_owner(owner_kind, owner_id, current.org_id)
+        held = frozenset[str]() if owner is None else owner.permissions
         caller = current.caller
         return held if caller.kind == "system" else held & caller.permissions
 
@@ -288,14 +290,15 @@ class ApiKeys:
             raise ScopeTooWide(message, missing=sorted(missing)[:20])
         return sorted(scopes)
 
-    async def _held_by_owner(self, owner_kind: str, owner_id: str, org_id: str) -> frozenset[str] | None:
+    async def _held_by_owner(self, owner_kind: str, owner_id: str, org_id: str) -> Effective | None:
         """Give what the owner may do now; none when there is no such owner any more."""
         if owner_kind == "person":
             effective = await self._rbac.effective(owner_id, org_id)
-            return effective.permissions if effective.roles else None
+            return effective if effective.roles else None
         if owner_kind == "team":
-            return await self._rbac.permissions_of("owner", org_id, team=True)
-        return self._rbac.names()
+            held = await self._rbac.permissions_of("owner", org_id, team=True)
+            return None if held is None else Effective(permissions=held)
+        return Effective(permissions=self._rbac.names())
 
     async def _seen(self, store: ApiKeyStore, key_id: str, *, lock: bool = False) -> ApiKeyRow:
         """Find a key that the caller may know of; others do not exist for it."""

@@ -190,6 +190,44 @@ CREATE TABLE bz_identity_attempts (
 """,
         "CREATE INDEX ix_bz_identity_attempts_forget_at ON bz_identity_attempts (forget_at)",
         """
+CREATE TABLE bz_ip_allowlist (
+	id VARCHAR(30) NOT NULL,
+	role VARCHAR(40),
+	addresses TEXT NOT NULL,
+	callers TEXT NOT NULL,
+	note VARCHAR(400) NOT NULL,
+	enabled BOOLEAN NOT NULL,
+	created_by VARCHAR(30),
+	created_at DATETIME NOT NULL,
+	updated_at DATETIME NOT NULL,
+	org_id VARCHAR(30) NOT NULL,
+	CONSTRAINT pk_bz_ip_allowlist PRIMARY KEY (id)
+)
+""",
+        "CREATE INDEX ix_bz_ip_allowlist_org_id ON bz_ip_allowlist (org_id)",
+        """
+CREATE TABLE bz_ip_allowlist_global (
+	id VARCHAR(30) NOT NULL,
+	role VARCHAR(40),
+	addresses TEXT NOT NULL,
+	callers TEXT NOT NULL,
+	note VARCHAR(400) NOT NULL,
+	enabled BOOLEAN NOT NULL,
+	created_by VARCHAR(30),
+	created_at DATETIME NOT NULL,
+	updated_at DATETIME NOT NULL,
+	CONSTRAINT pk_bz_ip_allowlist_global PRIMARY KEY (id)
+)
+""",
+        """
+CREATE TABLE bz_ip_allowlist_versions (
+	scope VARCHAR(30) NOT NULL,
+	version BIGINT NOT NULL,
+	CONSTRAINT pk_bz_ip_allowlist_versions PRIMARY KEY (scope)
+)
+""",
+        "CREATE INDEX ix_bz_ip_allowlist_versions_version ON bz_ip_allowlist_versions (version)",
+        """
 CREATE TABLE bz_sessions (
 	id VARCHAR(30) NOT NULL,
 	user_id VARCHAR(30) NOT NULL,
@@ -830,6 +868,44 @@ CREATE TABLE bz_identity_attempts (
 """,
         "CREATE INDEX ix_bz_identity_attempts_forget_at ON bz_identity_attempts (forget_at)",
         """
+CREATE TABLE bz_ip_allowlist (
+	id VARCHAR(30) NOT NULL,
+	role VARCHAR(40),
+	addresses JSONB NOT NULL,
+	callers JSONB NOT NULL,
+	note VARCHAR(400) NOT NULL,
+	enabled BOOLEAN NOT NULL,
+	created_by VARCHAR(30),
+	created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	org_id VARCHAR(30) NOT NULL,
+	CONSTRAINT pk_bz_ip_allowlist PRIMARY KEY (id)
+)
+""",
+        "CREATE INDEX ix_bz_ip_allowlist_org_id ON bz_ip_allowlist (org_id)",
+        """
+CREATE TABLE bz_ip_allowlist_global (
+	id VARCHAR(30) NOT NULL,
+	role VARCHAR(40),
+	addresses JSONB NOT NULL,
+	callers JSONB NOT NULL,
+	note VARCHAR(400) NOT NULL,
+	enabled BOOLEAN NOT NULL,
+	created_by VARCHAR(30),
+	created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	CONSTRAINT pk_bz_ip_allowlist_global PRIMARY KEY (id)
+)
+""",
+        """
+CREATE TABLE bz_ip_allowlist_versions (
+	scope VARCHAR(30) NOT NULL,
+	version BIGINT NOT NULL,
+	CONSTRAINT pk_bz_ip_allowlist_versions PRIMARY KEY (scope)
+)
+""",
+        "CREATE INDEX ix_bz_ip_allowlist_versions_version ON bz_ip_allowlist_versions (version)",
+        """
 CREATE TABLE bz_sessions (
 	id VARCHAR(30) NOT NULL,
 	user_id VARCHAR(30) NOT NULL,
@@ -1304,6 +1380,10 @@ CREATE TABLE bz_orgs_invitations (
         'ALTER TABLE "bz_limits_violations" FORCE ROW LEVEL SECURITY',
         'DROP POLICY IF EXISTS bz_organization ON "bz_limits_violations"',
         'CREATE POLICY bz_organization ON "bz_limits_violations" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
+        'ALTER TABLE "bz_ip_allowlist" ENABLE ROW LEVEL SECURITY',
+        'ALTER TABLE "bz_ip_allowlist" FORCE ROW LEVEL SECURITY',
+        'DROP POLICY IF EXISTS bz_organization ON "bz_ip_allowlist"',
+        'CREATE POLICY bz_organization ON "bz_ip_allowlist" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
         'ALTER TABLE "bz_preferences" ENABLE ROW LEVEL SECURITY',
         'ALTER TABLE "bz_preferences" FORCE ROW LEVEL SECURITY',
         'DROP POLICY IF EXISTS bz_organization ON "bz_preferences"',
@@ -1401,6 +1481,9 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_limits"',
         'DROP TABLE "bz_jobs_schedules"',
         'DROP TABLE "bz_jobs"',
+        'DROP TABLE "bz_ip_allowlist_versions"',
+        'DROP TABLE "bz_ip_allowlist_global"',
+        'DROP TABLE "bz_ip_allowlist"',
         'DROP TABLE "bz_identity_users"',
         'DROP TABLE "bz_identity_links"',
         'DROP TABLE "bz_identity_attempts"',
@@ -1444,6 +1527,9 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_limits"',
         'DROP TABLE "bz_jobs_schedules"',
         'DROP TABLE "bz_jobs"',
+        'DROP TABLE "bz_ip_allowlist_versions"',
+        'DROP TABLE "bz_ip_allowlist_global"',
+        'DROP TABLE "bz_ip_allowlist"',
         'DROP TABLE "bz_identity_users"',
         'DROP TABLE "bz_identity_links"',
         'DROP TABLE "bz_identity_attempts"',
