@@ -11,6 +11,8 @@ from pydantic import Field
 
 from bartizan.access.api_keys import ApiKeys, ApiKeysSettings
 from bartizan.access.api_keys.capability import capability as api_keys
+from bartizan.access.idempotency import Idempotency, IdempotencySettings
+from bartizan.access.idempotency.capability import capability as idempotency
 from bartizan.access.identity import EmailTaken, Identity, IdentitySettings, PreparedUser
 from bartizan.access.identity.capability import capability as identity
 from bartizan.access.orgs import NewOrganization, Orgs, OrgsSettings
@@ -48,7 +50,20 @@ from bartizan.foundation.settings import (
 from bartizan.foundation.telemetry import Metrics, TelemetrySettings, set_up_logs
 
 VERSION = version("bartizan")
-CAPABILITIES = (events, audit, jobs, secrets, preferences, email, identity, rbac, orgs, sessions, api_keys)
+CAPABILITIES = (
+    events,
+    audit,
+    jobs,
+    secrets,
+    preferences,
+    email,
+    identity,
+    rbac,
+    orgs,
+    sessions,
+    api_keys,
+    idempotency,
+)
 APP = (
     Permission("app:read", "Use the application without changing anything"),
     Permission("app:write", "Change things in the application"),
@@ -96,6 +111,9 @@ class Settings(BaseSettings):
     orgs: OrgsSettings = Field(default=OrgsSettings(), description="Organizations, teams and invitations.")
     sessions: SessionsSettings = Field(default=SessionsSettings(), description="Sign-in and tokens.")
     api_keys: ApiKeysSettings = Field(default=ApiKeysSettings(), description="API keys.")
+    idempotency: IdempotencySettings = Field(
+        default=IdempotencySettings(), description="Requests that are sent again."
+    )
 
     @property
     def secure_cookies(self) -> bool:
@@ -209,6 +227,7 @@ class Bartizan:
             clock=clock,
             settings=given.api_keys,
         )
+        self.idempotency = Idempotency(database, keyring, given.idempotency, clock=clock)
         self.started = False
         self._stand_in: Caller | None = None
         self._undo_logs: Callable[[], None] | None = None
@@ -272,6 +291,7 @@ class Bartizan:
         self._crew = self._crew_task = None
         if self.started:
             await self.api_keys.flush()
+        await self.idempotency.close()
         self.started = False
         await self.outbound.close()
         self.identity.close()

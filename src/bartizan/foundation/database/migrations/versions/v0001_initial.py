@@ -143,6 +143,24 @@ CREATE TABLE bz_crypto_signing_keys (
 )
 """,
         """
+CREATE TABLE bz_idempotency (
+	id VARCHAR(64) NOT NULL,
+	caller_id VARCHAR(200) NOT NULL,
+	request BLOB NOT NULL,
+	token VARCHAR(32) NOT NULL,
+	done BOOLEAN NOT NULL,
+	lease_until DATETIME NOT NULL,
+	created_at DATETIME NOT NULL,
+	expires_at DATETIME NOT NULL,
+	answer BLOB,
+	org_id VARCHAR(30) NOT NULL,
+	CONSTRAINT pk_bz_idempotency PRIMARY KEY (id)
+)
+""",
+        "CREATE INDEX ix_bz_idempotency_caller ON bz_idempotency (org_id, caller_id, created_at)",
+        "CREATE INDEX ix_bz_idempotency_expires_at ON bz_idempotency (expires_at)",
+        "CREATE INDEX ix_bz_idempotency_org_id ON bz_idempotency (org_id)",
+        """
 CREATE TABLE bz_identity_users (
 	id VARCHAR(30) NOT NULL,
 	email VARCHAR(320) NOT NULL,
@@ -670,6 +688,24 @@ CREATE TABLE bz_crypto_signing_keys (
 )
 """,
         """
+CREATE TABLE bz_idempotency (
+	id VARCHAR(64) NOT NULL,
+	caller_id VARCHAR(200) NOT NULL,
+	request BYTEA NOT NULL,
+	token VARCHAR(32) NOT NULL,
+	done BOOLEAN NOT NULL,
+	lease_until TIMESTAMP WITH TIME ZONE NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	answer BYTEA,
+	org_id VARCHAR(30) NOT NULL,
+	CONSTRAINT pk_bz_idempotency PRIMARY KEY (id)
+)
+""",
+        "CREATE INDEX ix_bz_idempotency_caller ON bz_idempotency (org_id, caller_id, created_at)",
+        "CREATE INDEX ix_bz_idempotency_expires_at ON bz_idempotency (expires_at)",
+        "CREATE INDEX ix_bz_idempotency_org_id ON bz_idempotency (org_id)",
+        """
 CREATE TABLE bz_identity_users (
 	id VARCHAR(30) NOT NULL,
 	email VARCHAR(320) NOT NULL,
@@ -1071,6 +1107,10 @@ CREATE TABLE bz_orgs_invitations (
         'ALTER TABLE "bz_api_keys" FORCE ROW LEVEL SECURITY',
         'DROP POLICY IF EXISTS bz_organization ON "bz_api_keys"',
         'CREATE POLICY bz_organization ON "bz_api_keys" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
+        'ALTER TABLE "bz_idempotency" ENABLE ROW LEVEL SECURITY',
+        'ALTER TABLE "bz_idempotency" FORCE ROW LEVEL SECURITY',
+        'DROP POLICY IF EXISTS bz_organization ON "bz_idempotency"',
+        'CREATE POLICY bz_organization ON "bz_idempotency" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
         'ALTER TABLE "bz_preferences" ENABLE ROW LEVEL SECURITY',
         'ALTER TABLE "bz_preferences" FORCE ROW LEVEL SECURITY',
         'DROP POLICY IF EXISTS bz_organization ON "bz_preferences"',
@@ -1142,6 +1182,7 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_identity_users"',
         'DROP TABLE "bz_identity_links"',
         'DROP TABLE "bz_identity_attempts"',
+        'DROP TABLE "bz_idempotency"',
         'DROP TABLE "bz_events_inbox"',
         'DROP TABLE "bz_events_heads"',
         'DROP TABLE "bz_events"',
@@ -1176,6 +1217,7 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_identity_users"',
         'DROP TABLE "bz_identity_links"',
         'DROP TABLE "bz_identity_attempts"',
+        'DROP TABLE "bz_idempotency"',
         'DROP TABLE "bz_events_inbox"',
         'DROP TABLE "bz_events_heads"',
         'DROP TABLE "bz_events"',
