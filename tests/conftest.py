@@ -15,7 +15,12 @@ settings.register_profile(
 )
 settings.load_profile("suite")
 
-pytest_plugins = ["tests.harness.databases", "tests.harness.features", "bartizan.doors.testing"]
+pytest_plugins = [
+    "tests.harness.databases",
+    "tests.harness.features",
+    "tests.harness.redis_server",
+    "bartizan.doors.testing",
+]
 
 
 @pytest.fixture

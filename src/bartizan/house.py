@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -36,7 +37,7 @@ from bartizan.backbone.secrets.capability import capability as secrets
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Caller, Permission, current
 from bartizan.foundation.crypto import CryptoSettings, Keyring, SigningKeys
-from bartizan.foundation.database import Database, DatabaseSettings
+from bartizan.foundation.database import Database, DatabaseSettings, Wakeups
 from bartizan.foundation.errors import BartizanError, Unavailable
 from bartizan.foundation.http import HttpSettings, Outbound
 from bartizan.foundation.settings import (
@@ -82,8 +83,11 @@ ACCESS_CHANGES = (
     "organization.*",
     "impersonation.*",
     "password.*",
+    "permission.*",
     "refresh.*",
 )
+# What takes nothing from anybody who is remembered elsewhere: other processes are not told.
+NEWCOMERS = frozenset({"api_key.issued", "session.started", "user.registered"})
 _MAINTENANCE = "platform.maintenance"
 _STAND_IN = "developer@bartizan.invalid"
 
@@ -161,6 +165,12 @@ class Bartizan:
         self.keyring = keyring = Keyring(secret_keys(given))
         self.database = database = Database(
             given.database, given.database_options, production=given.production
+        )
+        self.wakeups = Wakeups(
+            database,
+            redis=given.redis,
+            channel=keyring.mac("wake-ups", b"channel").hex()[:16],
+            every=given.database_options.look_for_news,
         )
         self.signing_keys = SigningKeys(
             database, keyring, clock=clock, issuer=given.pages, audience=given.pages, settings=given.crypto
@@ -259,6 +269,9 @@ class Bartizan:
         )
         for pattern in ACCESS_CHANGES:
             self.events.listen(pattern, self._access_changed)
+        self.wakeups.listen("access", self._access_changed_elsewhere)
+        self.wakeups.listen("jobs", self.jobs.rouse)
+        self.jobs.tell = partial(self.wakeups.announce, "jobs", counted=False)
 
     async def start(self, *, embedded: bool | None = None) -> None:
         """Open the house: migrate or check the tables, look at the walls, start the worker.
@@ -272,6 +285,7 @@ class Bartizan:
         if self.settings.database_options.auto_migrate and not self.settings.production:
             await self.database.migrate()
         await self.database.check()
+        await self.wakeups.start()
         if not self.settings.enable_auth:
             self._stand_in = await self._admit_stand_in()
         if self.settings.embedded_worker if embedded is None else embedded:
@@ -291,6 +305,7 @@ class Bartizan:
         self._crew = self._crew_task = None
         if self.started:
             await self.api_keys.flush()
+        await self.wakeups.stop()
         await self.idempotency.close()
         self.started = False
         await self.outbound.close()
@@ -353,7 +368,16 @@ class Bartizan:
         """Call ``hook`` in this process after anything that changes what somebody may do."""
         self._hooks.append(hook)
 
-    def _access_changed(self, _envelope: Envelope) -> None:
+    def _access_changed(self, envelope: Envelope) -> None:
+        for hook in self._hooks:
+            hook()
+        if envelope.type not in NEWCOMERS:
+            self.wakeups.announce("access")
+
+    def _access_changed_elsewhere(self) -> None:
+        self.sessions.forget()
+        self.api_keys.forget()
+        self.rbac.look_again()
         for hook in self._hooks:
             hook()
 

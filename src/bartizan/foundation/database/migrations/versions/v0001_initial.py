@@ -11,6 +11,13 @@ depends_on = None
 UP: dict[str, tuple[str, ...]] = {
     "sqlite": (
         """
+CREATE TABLE bz_wakeups (
+	topic VARCHAR(40) NOT NULL,
+	version BIGINT NOT NULL,
+	CONSTRAINT pk_bz_wakeups PRIMARY KEY (topic)
+)
+""",
+        """
 CREATE TABLE bz_api_keys (
 	id VARCHAR(30) NOT NULL,
 	name VARCHAR(80) NOT NULL,
@@ -555,6 +562,13 @@ CREATE TABLE bz_orgs_invitations (
         "CREATE INDEX ix_bz_orgs_invitations_org_id ON bz_orgs_invitations (org_id)",
     ),
     "postgresql": (
+        """
+CREATE TABLE bz_wakeups (
+	topic VARCHAR(40) NOT NULL,
+	version BIGINT NOT NULL,
+	CONSTRAINT pk_bz_wakeups PRIMARY KEY (topic)
+)
+""",
         """
 CREATE TABLE bz_api_keys (
 	id VARCHAR(30) NOT NULL,
@@ -1167,6 +1181,7 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_orgs_teams"',
         'DROP TABLE "bz_orgs_members"',
         'DROP TABLE "bz_orgs_domains"',
+        'DROP TABLE "bz_wakeups"',
         'DROP TABLE "bz_sessions_owner_links"',
         'DROP TABLE "bz_sessions"',
         'DROP TABLE "bz_secrets_platform"',
@@ -1202,6 +1217,7 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_orgs_teams"',
         'DROP TABLE "bz_orgs_members"',
         'DROP TABLE "bz_orgs_domains"',
+        'DROP TABLE "bz_wakeups"',
         'DROP TABLE "bz_sessions_owner_links"',
         'DROP TABLE "bz_sessions"',
         'DROP TABLE "bz_secrets_platform"',
