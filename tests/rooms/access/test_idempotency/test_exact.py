@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
-from bartizan.access.idempotency import Idempotency, IdempotencySettings
-from bartizan.access.idempotency.types import Answer
+from bartizan.access.idempotency import Answer, Claim, Idempotency, IdempotencySettings
 from bartizan.doors.http.idempotent import Idempotent
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Caller
@@ -189,12 +188,12 @@ async def test_the_app_hears_the_body_as_it_was_sent(step: Step) -> None:
 @pytest.mark.feature("RATE-07")
 async def test_the_end_leaves_only_when_the_answer_is_stored(step: Step) -> None:
     """A client that has all the bytes it was promised finds its answer again, whatever happens next."""
-    keys, seen = step.keys, []
+    keys, seen = step.keys, list[list[bytes | None]]()
     keep, wire = keys.keep, Wire()
 
-    async def watched(*args: Any) -> bool:
+    async def watched(claim: Claim, answer: Answer | None) -> bool:
         seen.append([message.get("body") for message in wire.sent])
-        return await keep(*args)
+        return await keep(claim, answer)
 
     keys.keep = watched  # type: ignore[method-assign]
     told = (b"content-length", b"6")
@@ -272,7 +271,7 @@ async def test_ways_round_the_copy_are_not_offered(step: Step) -> None:
         await send(part(b"", more=False))
         await send(part(b"too late", more=False))
 
-    offered = {"http.response.pathsend": {}, "tls": {}, "http.response.trailers": {}}
+    offered: dict[str, Any] = {"http.response.pathsend": {}, "tls": {}, "http.response.trailers": {}}
     scope = {"type": "http", "method": "PUT", "path": "/x", "headers": [(b"idempotency-key", b"k")]}
     wire = Wire()
     await step.step(ADA, {**scope, "extensions": offered}, wire.receive, wire.send, run)

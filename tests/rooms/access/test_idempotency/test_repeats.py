@@ -8,7 +8,7 @@ import pytest
 
 from bartizan.access.idempotency import IdempotencySettings
 from bartizan.doors.frameworks import Wrapped
-from bartizan.doors.testing import anyone
+from bartizan.doors.testing import Cast, Person, anyone, program
 
 from .conftest import keyed, look
 from .shop import Shop
@@ -140,6 +140,29 @@ async def test_a_key_in_quotes_is_the_same_key(http: httpx.AsyncClient, shop: Sh
         assert (await http.post("/order", headers=keyed(key))).json()["number"] == 1
     assert (await http.post("/order", headers=keyed('"a\\"b"'))).json()["number"] == 2
     assert (await http.post("/order", headers=keyed("a" * 255))).json()["number"] == 3
+
+
+@pytest.mark.feature("RATE-07")
+async def test_another_caller_with_the_same_key_is_served_alone(
+    http: httpx.AsyncClient, shop: Shop, app: Wrapped, ada: Person
+) -> None:
+    """Neither a colleague, nor the same person elsewhere, nor a key of theirs meets the answer."""
+    cast = Cast(app.bz)
+    colleague = await cast.person(ada.org_id, "admin", "bob")
+    globex = await cast.organization("Globex")
+    await cast.join(ada.id, globex, "admin")
+    elsewhere = await cast.sign_in(ada.id, globex)
+    made = await http.post("/_bartizan/api/v1/api-keys", json={"name": "ci", "scopes": ["app:write"]})
+    first = await http.post("/order", content=b"tea", headers=keyed("k1"))
+    async with (
+        program(app, colleague) as bob, program(app, elsewhere) as there,
+        program(app, ada, authorization=f"Bearer {made.json()['secret']}") as machine,
+        program(app, ada, **{"x-org-id": globex}) as switched,
+    ):  # fmt: skip
+        answers = [await one.post("/order", content=b"tea", headers=keyed("k1"))
+                   for one in (bob, there, machine, switched)]  # fmt: skip
+    assert [answer.json()["number"] for answer in (first, *answers)] == [1, 2, 3, 4, 3]
+    assert [answer.headers.get("idempotency-replayed") for answer in answers] == [None, None, None, "true"]
 
 
 async def test_a_large_request_is_held_back_whole(http: httpx.AsyncClient, shop: Shop) -> None:

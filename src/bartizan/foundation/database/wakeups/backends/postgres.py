@@ -42,11 +42,14 @@ class PostgresBus:
         def take(_connection: object, _pid: int, _channel: str, payload: str) -> None:
             heard(payload)
 
+        def end(_connection: object) -> None:
+            lost.set()
+
         lost = asyncio.Event()
         async with self._engine.connect() as connection:
             driver = cast("_Driver", (await connection.get_raw_connection()).driver_connection)
             await connection.run_sync(Connection.detach)  # the pool fills its place
-            driver.add_termination_listener(lambda _: lost.set())
+            driver.add_termination_listener(end)
             await driver.add_listener(self._channel, take)
             self._doubtful.clear()
             connected()

@@ -17,7 +17,8 @@ class RedisBus:
 
     def __init__(self, address: str, channel: str) -> None:
         self._channel = channel
-        self._client: Any = Redis.from_url(
+        library: Any = Redis
+        self._client = library.from_url(
             address,
             socket_connect_timeout=_PATIENCE,
             socket_timeout=_PATIENCE,
