@@ -24,7 +24,7 @@ from bartizan.backbone.usage import Usage
 from bartizan.foundation import ids
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.database import Database
-from benchmarks.peers import postgresql_server
+from benchmarks.hosts.postgresql import postgresql_server
 
 MOST_MICROS = 1.5
 WINDOW, COMBINATIONS = 10_000, 10_000

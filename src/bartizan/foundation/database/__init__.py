@@ -4,5 +4,15 @@ from .dialect import insert_into
 from .service import Database
 from .settings import DatabaseSettings
 from .tables import Json, OrgTable, Table, UtcDateTime
+from .wakeups import Wakeups
 
-__all__ = ["Database", "DatabaseSettings", "Json", "OrgTable", "Table", "UtcDateTime", "insert_into"]
+__all__ = [
+    "Database",
+    "DatabaseSettings",
+    "Json",
+    "OrgTable",
+    "Table",
+    "UtcDateTime",
+    "Wakeups",
+    "insert_into",
+]

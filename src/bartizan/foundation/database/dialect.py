@@ -78,7 +78,7 @@ class InlineSQLite(SQLiteDialect_pysqlite):
 class TurnSQLite(InlineSQLite):
     """``sqlite+turn://``: what SQLAlchemy takes for a transaction is one unit of the writer's batch.
 
-    The writer (see :mod:`.writer`) begins and commits the real one, which several units share. Each
+    The writer (see :mod:`.sqlite.writer`) begins and commits the real one, which several units share. Each
     unit is a savepoint of it.
     """
 

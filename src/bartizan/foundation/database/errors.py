@@ -57,6 +57,10 @@ class BadDatabaseUrl(Fault):
     """The database URL cannot be read: use sqlite:///path or postgresql://user:password@host/name."""
 
 
+class MissingDriver(Fault):
+    """An optional package is needed for this and not installed."""
+
+
 class OutsideOrganization(Fault):
     """A statement could have reached another organization's rows, so it was refused."""
 

@@ -48,6 +48,12 @@ class DatabaseSettings(Section):
             "Since many changes share one commit, NORMAL is hardly quicker."
         ),
     )
+    look_for_news: float = Field(
+        default=2.0,
+        gt=0,
+        le=5,
+        description="Seconds between two looks for what other processes changed, in case nobody said so.",
+    )
     auto_migrate: bool = Field(
         default=True,
         description="Bring the tables up to date at start. Off: start-up refuses until it is done.",

@@ -381,9 +381,13 @@ class ApiKeys:
         since = self._clock.monotonic() - self._written
         return since >= self._settings.usage_seconds or len(self._used) >= _MOST_USED
 
+    def forget(self) -> None:
+        """Remember no key: another process may have revoked any."""
+        self._known.drop()
+
     def _forget(self) -> None:
         """Remember no key, now and again once the change has committed."""
-        self._known.drop()
+        self.forget()
         self._database.after_commit(self._known.drop)
 
 

@@ -191,6 +191,10 @@ class Rbac:
         """Let a person's roles count again."""
         await self._assignments.resume(user_id, org_id=org_id)
 
+    def look_again(self) -> None:
+        """Remember nobody's permissions: another process may have changed any."""
+        self._ledger.forget()
+
     async def forget(self, user_id: str, *, org_id: str) -> None:
         """Take everything away from a person who leaves an organization; refuses the last owner."""
         await self._assignments.forget(user_id, org_id=org_id)

@@ -71,5 +71,9 @@ class Endings(Room):
         if user is not None and await self._orgs.first_of(user_id) is None:
             await self._orgs.domains.admit(user_id, user.email)
 
-    def _changed(self, _envelope: Envelope) -> None:
+    def forget(self) -> None:
+        """Remember nobody who was let in: another process may have ended any session."""
         self._live.drop()
+
+    def _changed(self, _envelope: Envelope) -> None:
+        self.forget()

@@ -40,6 +40,8 @@ class Intake:
         self.leases = leases(database.kind, clock)
         self.handlers: dict[str, Handler] = {}
         self.wakers: set[Callable[[], None]] = set()
+        self.tell: Callable[[], None] | None = None
+        """Tells the other processes that there is work."""
         self.attempts = Attempts(database, self.leases, self.settings, self.handlers, metrics)
 
     def handler(
@@ -146,7 +148,16 @@ class Intake:
         self._events.within(what, listen)
 
     def wake(self) -> None:
-        """Tell the workers of this process that there is work; others look within ``poll`` seconds."""
+        """Tell the workers that there is work, here and, where processes hear each other, elsewhere.
+
+        Who is not told looks within ``poll`` seconds.
+        """
+        self.rouse()
+        if self.tell is not None:
+            self.tell()
+
+    def rouse(self) -> None:
+        """Tell the workers of this process alone."""
         for wake in self.wakers:
             wake()
 

@@ -11,6 +11,13 @@ depends_on = None
 UP: dict[str, tuple[str, ...]] = {
     "sqlite": (
         """
+CREATE TABLE bz_wakeups (
+	topic VARCHAR(40) NOT NULL,
+	version BIGINT NOT NULL,
+	CONSTRAINT pk_bz_wakeups PRIMARY KEY (topic)
+)
+""",
+        """
 CREATE TABLE bz_api_keys (
 	id VARCHAR(30) NOT NULL,
 	name VARCHAR(80) NOT NULL,
@@ -142,6 +149,24 @@ CREATE TABLE bz_crypto_signing_keys (
 	CONSTRAINT uq_bz_crypto_signing_keys_generation UNIQUE (generation)
 )
 """,
+        """
+CREATE TABLE bz_idempotency (
+	id VARCHAR(64) NOT NULL,
+	caller_id VARCHAR(200) NOT NULL,
+	request BLOB NOT NULL,
+	token VARCHAR(32) NOT NULL,
+	done BOOLEAN NOT NULL,
+	lease_until DATETIME NOT NULL,
+	created_at DATETIME NOT NULL,
+	expires_at DATETIME NOT NULL,
+	answer BLOB,
+	org_id VARCHAR(30) NOT NULL,
+	CONSTRAINT pk_bz_idempotency PRIMARY KEY (id)
+)
+""",
+        "CREATE INDEX ix_bz_idempotency_caller ON bz_idempotency (org_id, caller_id, created_at)",
+        "CREATE INDEX ix_bz_idempotency_expires_at ON bz_idempotency (expires_at)",
+        "CREATE INDEX ix_bz_idempotency_org_id ON bz_idempotency (org_id)",
         """
 CREATE TABLE bz_identity_users (
 	id VARCHAR(30) NOT NULL,
@@ -689,6 +714,13 @@ CREATE TABLE bz_orgs_invitations (
     ),
     "postgresql": (
         """
+CREATE TABLE bz_wakeups (
+	topic VARCHAR(40) NOT NULL,
+	version BIGINT NOT NULL,
+	CONSTRAINT pk_bz_wakeups PRIMARY KEY (topic)
+)
+""",
+        """
 CREATE TABLE bz_api_keys (
 	id VARCHAR(30) NOT NULL,
 	name VARCHAR(80) NOT NULL,
@@ -820,6 +852,24 @@ CREATE TABLE bz_crypto_signing_keys (
 	CONSTRAINT uq_bz_crypto_signing_keys_generation UNIQUE (generation)
 )
 """,
+        """
+CREATE TABLE bz_idempotency (
+	id VARCHAR(64) NOT NULL,
+	caller_id VARCHAR(200) NOT NULL,
+	request BYTEA NOT NULL,
+	token VARCHAR(32) NOT NULL,
+	done BOOLEAN NOT NULL,
+	lease_until TIMESTAMP WITH TIME ZONE NOT NULL,
+	created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+	answer BYTEA,
+	org_id VARCHAR(30) NOT NULL,
+	CONSTRAINT pk_bz_idempotency PRIMARY KEY (id)
+)
+""",
+        "CREATE INDEX ix_bz_idempotency_caller ON bz_idempotency (org_id, caller_id, created_at)",
+        "CREATE INDEX ix_bz_idempotency_expires_at ON bz_idempotency (expires_at)",
+        "CREATE INDEX ix_bz_idempotency_org_id ON bz_idempotency (org_id)",
         """
 CREATE TABLE bz_identity_users (
 	id VARCHAR(30) NOT NULL,
@@ -1368,6 +1418,14 @@ CREATE TABLE bz_orgs_invitations (
         'ALTER TABLE "bz_api_keys" FORCE ROW LEVEL SECURITY',
         'DROP POLICY IF EXISTS bz_organization ON "bz_api_keys"',
         'CREATE POLICY bz_organization ON "bz_api_keys" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
+        'ALTER TABLE "bz_idempotency" ENABLE ROW LEVEL SECURITY',
+        'ALTER TABLE "bz_idempotency" FORCE ROW LEVEL SECURITY',
+        'DROP POLICY IF EXISTS bz_organization ON "bz_idempotency"',
+        'CREATE POLICY bz_organization ON "bz_idempotency" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
+        'ALTER TABLE "bz_ip_allowlist" ENABLE ROW LEVEL SECURITY',
+        'ALTER TABLE "bz_ip_allowlist" FORCE ROW LEVEL SECURITY',
+        'DROP POLICY IF EXISTS bz_organization ON "bz_ip_allowlist"',
+        'CREATE POLICY bz_organization ON "bz_ip_allowlist" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
         'ALTER TABLE "bz_limits" ENABLE ROW LEVEL SECURITY',
         'ALTER TABLE "bz_limits" FORCE ROW LEVEL SECURITY',
         'DROP POLICY IF EXISTS bz_organization ON "bz_limits"',
@@ -1380,10 +1438,6 @@ CREATE TABLE bz_orgs_invitations (
         'ALTER TABLE "bz_limits_violations" FORCE ROW LEVEL SECURITY',
         'DROP POLICY IF EXISTS bz_organization ON "bz_limits_violations"',
         'CREATE POLICY bz_organization ON "bz_limits_violations" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
-        'ALTER TABLE "bz_ip_allowlist" ENABLE ROW LEVEL SECURITY',
-        'ALTER TABLE "bz_ip_allowlist" FORCE ROW LEVEL SECURITY',
-        'DROP POLICY IF EXISTS bz_organization ON "bz_ip_allowlist"',
-        'CREATE POLICY bz_organization ON "bz_ip_allowlist" USING ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\') WITH CHECK ("org_id" = nullif(current_setting(\'bartizan.org_id\', true), \'\') OR current_setting(\'bartizan.org_id\', true) = \'*\')',
         'ALTER TABLE "bz_preferences" ENABLE ROW LEVEL SECURITY',
         'ALTER TABLE "bz_preferences" FORCE ROW LEVEL SECURITY',
         'DROP POLICY IF EXISTS bz_organization ON "bz_preferences"',
@@ -1460,6 +1514,7 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_orgs_teams"',
         'DROP TABLE "bz_orgs_members"',
         'DROP TABLE "bz_orgs_domains"',
+        'DROP TABLE "bz_wakeups"',
         'DROP TABLE "bz_usage_writers"',
         'DROP TABLE "bz_usage_totals"',
         'DROP TABLE "bz_usage_requests"',
@@ -1487,6 +1542,7 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_identity_users"',
         'DROP TABLE "bz_identity_links"',
         'DROP TABLE "bz_identity_attempts"',
+        'DROP TABLE "bz_idempotency"',
         'DROP TABLE "bz_events_inbox"',
         'DROP TABLE "bz_events_heads"',
         'DROP TABLE "bz_events"',
@@ -1506,6 +1562,7 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_orgs_teams"',
         'DROP TABLE "bz_orgs_members"',
         'DROP TABLE "bz_orgs_domains"',
+        'DROP TABLE "bz_wakeups"',
         'DROP TABLE "bz_usage_writers"',
         'DROP TABLE "bz_usage_totals"',
         'DROP TABLE "bz_usage_requests"',
@@ -1533,6 +1590,7 @@ DOWN: dict[str, tuple[str, ...]] = {
         'DROP TABLE "bz_identity_users"',
         'DROP TABLE "bz_identity_links"',
         'DROP TABLE "bz_identity_attempts"',
+        'DROP TABLE "bz_idempotency"',
         'DROP TABLE "bz_events_inbox"',
         'DROP TABLE "bz_events_heads"',
         'DROP TABLE "bz_events"',

@@ -26,7 +26,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.util import greenlet_spawn
 
-from .errors import DatabaseBusy, DatabaseUnreachable, WrongLoop, fault_of
+from bartizan.foundation.database.errors import DatabaseBusy, DatabaseUnreachable, WrongLoop, fault_of
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

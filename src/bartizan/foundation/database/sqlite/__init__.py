@@ -16,8 +16,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from . import dialect
-from .settings import DatabaseSettings
+from bartizan.foundation.database import dialect
+from bartizan.foundation.database.settings import DatabaseSettings
+
 from .writer import Unit, Writer
 
 T = TypeVar("T")

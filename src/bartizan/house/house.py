@@ -1,137 +1,47 @@
-"""The house: every room, built once, bottom floor first."""
+"""The house itself: every room, built once, bottom floor first."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from importlib.metadata import version
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from bartizan.access.api_keys import ApiKeys, ApiKeysSettings
-from bartizan.access.api_keys.capability import capability as api_keys
-from bartizan.access.identity import EmailTaken, Identity, IdentitySettings, PreparedUser
-from bartizan.access.identity.capability import capability as identity
-from bartizan.access.ip_allowlist import IpAllowlist, IpAllowlistSettings
-from bartizan.access.ip_allowlist.capability import capability as ip_allowlist
-from bartizan.access.orgs import NewOrganization, Orgs, OrgsSettings
-from bartizan.access.orgs.capability import capability as orgs
-from bartizan.access.rbac import Rbac, RbacSettings
-from bartizan.access.rbac.capability import capability as rbac
-from bartizan.access.sessions import Sessions, SessionsSettings
-from bartizan.access.sessions.capability import capability as sessions
-from bartizan.backbone.audit import Audit, AuditSettings
-from bartizan.backbone.audit.capability import capability as audit
-from bartizan.backbone.email import Email, EmailSettings, provider
-from bartizan.backbone.email.capability import capability as email
+from bartizan.access.api_keys import ApiKeys
+from bartizan.access.idempotency import Idempotency
+from bartizan.access.identity import EmailTaken, Identity, PreparedUser
+from bartizan.access.ip_allowlist import IpAllowlist
+from bartizan.access.orgs import NewOrganization, Orgs
+from bartizan.access.rbac import Rbac
+from bartizan.access.sessions import Sessions
+from bartizan.backbone.audit import Audit
+from bartizan.backbone.email import Email, provider
 from bartizan.backbone.events import Envelope, Events
-from bartizan.backbone.events.capability import capability as events
-from bartizan.backbone.jobs import Jobs, JobsSettings, Worker
-from bartizan.backbone.jobs.capability import capability as jobs
-from bartizan.backbone.limits import Limits, LimitsSettings, shared
-from bartizan.backbone.limits.capability import capability as limits
+from bartizan.backbone.jobs import Jobs, Worker
+from bartizan.backbone.limits import Limits, shared
 from bartizan.backbone.preferences import Preference, PreferenceChange, Preferences, Where
-from bartizan.backbone.preferences.capability import capability as preferences
-from bartizan.backbone.secrets import Secrets, SecretsSettings
-from bartizan.backbone.secrets.capability import capability as secrets
-from bartizan.backbone.usage import Usage, UsageSettings
-from bartizan.backbone.usage.capability import capability as usage
+from bartizan.backbone.secrets import Secrets
+from bartizan.backbone.usage import Usage
 from bartizan.foundation.clock import Clock
-from bartizan.foundation.context import Caller, Permission, current
-from bartizan.foundation.crypto import CryptoSettings, Keyring, SigningKeys
-from bartizan.foundation.database import Database, DatabaseSettings
+from bartizan.foundation.context import Caller, current
+from bartizan.foundation.crypto import Keyring, SigningKeys
+from bartizan.foundation.database import Database, Wakeups
 from bartizan.foundation.errors import BartizanError, Unavailable
-from bartizan.foundation.http import HttpSettings, Outbound
+from bartizan.foundation.http import Outbound
 from bartizan.foundation.settings import (
-    BaseSettings,
-    GuardSettings,
-    Problem,
     check_production,
     load,
     secret_keys,
 )
-from bartizan.foundation.telemetry import Metrics, TelemetrySettings, set_up_logs
+from bartizan.foundation.telemetry import Metrics, set_up_logs
 
-VERSION = version("bartizan")
-CAPABILITIES = (
-    *(events, audit, jobs, secrets, preferences, limits, email, usage),
-    *(identity, rbac, orgs, sessions, api_keys, ip_allowlist),
-)
-APP = (
-    Permission("app:read", "Use the application without changing anything"),
-    Permission("app:write", "Change things in the application"),
-)
-# After any of these, somebody may do more or less than before: remembered callers are asked about anew.
-ACCESS_CHANGES = (
-    "session.*",
-    "sessions.*",
-    "user.*",
-    "member.*",
-    "team.*",
-    "team_member.*",
-    "role.*",
-    "grant.*",
-    "api_key.*",
-    "organization.*",
-    "impersonation.*",
-    "password.*",
-    "refresh.*",
-    "preference.*",  # maintenance is one
-    "limit.*",
-)
+from .inventory import ACCESS_CHANGES, APP, CAPABILITIES, NEWCOMERS
+from .settings import Settings
+
 _MAINTENANCE = "platform.maintenance"
 _STAND_IN = "developer@bartizan.invalid"
-
-
-class Settings(BaseSettings):
-    """Everything an operator can turn; each field is also ``BARTIZAN_<NAME>``."""
-
-    embedded_worker: bool = Field(default=True, description="Do jobs in the server's own process.")
-    metrics_from: Sequence[str] = Field(
-        default=("127.0.0.0/8", "::1/128"), description="Addresses or ranges that may read /metrics."
-    )
-    guard: GuardSettings = Field(default=GuardSettings(), description="The gate in front of every request.")
-    database_options: DatabaseSettings = Field(
-        default=DatabaseSettings(), description="The database connection."
-    )
-    crypto: CryptoSettings = Field(default=CryptoSettings(), description="Signing keys and tokens.")
-    http: HttpSettings = Field(default=HttpSettings(), description="Calls to other servers.")
-    telemetry: TelemetrySettings = Field(default=TelemetrySettings(), description="Logs, metrics, traces.")
-    audit: AuditSettings = Field(default=AuditSettings(), description="The audit log.")
-    jobs: JobsSettings = Field(default=JobsSettings(), description="Jobs, schedules and workers.")
-    secrets: SecretsSettings = Field(default=SecretsSettings(), description="Secrets of organizations.")
-    limits: LimitsSettings = Field(default=LimitsSettings(), description="How often callers may ask.")
-    email: EmailSettings = Field(default=EmailSettings(), description="Outgoing e-mail.")
-    usage: UsageSettings = Field(default=UsageSettings(), description="Counts of requests, and quotas.")
-    identity: IdentitySettings = Field(default=IdentitySettings(), description="Accounts and passwords.")
-    rbac: RbacSettings = Field(default=RbacSettings(), description="Roles and permissions.")
-    orgs: OrgsSettings = Field(default=OrgsSettings(), description="Organizations, teams and invitations.")
-    sessions: SessionsSettings = Field(default=SessionsSettings(), description="Sign-in and tokens.")
-    api_keys: ApiKeysSettings = Field(default=ApiKeysSettings(), description="API keys.")
-    ip_allowlist: IpAllowlistSettings = Field(
-        default=IpAllowlistSettings(), description="From which addresses callers may come."
-    )
-
-    @property
-    def secure_cookies(self) -> bool:
-        """Whether people come over TLS, so that cookies can insist on it."""
-        return self.base_url.startswith("https://")
-
-    @property
-    def pages(self) -> str:
-        """Address of our own pages, as people reach them."""
-        return self.base_url + self.mount
-
-    def unsafe(self) -> Sequence[Problem]:
-        """Refuse addresses without TLS, besides what every installation refuses."""
-        found = list(super().unsafe())
-        if not self.secure_cookies:
-            cure = "Give the https:// address that people use."
-            found.append(
-                Problem("base_url", "It has no TLS, so session cookies could be read on the way.", cure)
-            )
-        return found
 
 
 class Maintenance(Unavailable):
@@ -159,6 +69,12 @@ class Bartizan:
         self.keyring = keyring = Keyring(secret_keys(given))
         self.database = database = Database(
             given.database, given.database_options, production=given.production
+        )
+        self.wakeups = Wakeups(
+            database,
+            redis=given.redis,
+            channel=keyring.mac("wake-ups", b"channel").hex()[:16],
+            every=given.database_options.look_for_news,
         )
         self.signing_keys = SigningKeys(
             database, keyring, clock=clock, issuer=given.pages, audience=given.pages, settings=given.crypto
@@ -253,6 +169,7 @@ class Bartizan:
             clock=clock,
             settings=given.ip_allowlist,
         )
+        self.idempotency = Idempotency(database, keyring, given.idempotency, clock=clock)
         self.started = False
         self._stand_in: Caller | None = None
         self._undo_logs: Callable[[], None] | None = None
@@ -288,7 +205,10 @@ class Bartizan:
         )
         for pattern in ACCESS_CHANGES:
             self.events.listen(pattern, self._access_changed)
-        self.ip_allowlist.on_change(self._access_changed)
+        self.ip_allowlist.on_change(self._forget_callers)
+        self.wakeups.listen("access", self._access_changed_elsewhere)
+        self.wakeups.listen("jobs", self.jobs.rouse)
+        self.jobs.tell = partial(self.wakeups.announce, "jobs", counted=False)
 
     async def start(self, *, embedded: bool | None = None) -> None:
         """Open the house: migrate or check the tables, look at the walls, start the worker.
@@ -302,6 +222,7 @@ class Bartizan:
         if self.settings.database_options.auto_migrate and not self.settings.production:
             await self.database.migrate()
         await self.database.check()
+        await self.wakeups.start()
         if not self.settings.enable_auth:
             self._stand_in = await self._admit_stand_in()
         await self.limits.start()
@@ -326,6 +247,8 @@ class Bartizan:
             await self.api_keys.flush()
             await self.usage.stop()
             await self.ip_allowlist.stop()
+        await self.wakeups.stop()
+        await self.idempotency.close()
         self.started = False
         await self.limits.stop()
         await self.outbound.close()
@@ -388,7 +311,18 @@ class Bartizan:
         """Call ``hook`` in this process after anything that changes what somebody may do."""
         self._hooks.append(hook)
 
-    def _access_changed(self, _envelope: Envelope | None = None) -> None:
+    def _access_changed(self, envelope: Envelope) -> None:
+        self._forget_callers()
+        if envelope.type not in NEWCOMERS:
+            self.wakeups.announce("access")
+
+    def _access_changed_elsewhere(self) -> None:
+        self.sessions.forget()
+        self.api_keys.forget()
+        self.rbac.look_again()
+        self._forget_callers()
+
+    def _forget_callers(self) -> None:
         for hook in self._hooks:
             hook()
 
