@@ -2,6 +2,7 @@
 
 import re
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
@@ -30,8 +31,12 @@ from .request import (
 )
 from .visit import Visit
 
+if TYPE_CHECKING:
+    from bartizan.backbone.limits import Verdict
+
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{8,64}")
 _MOST_NEEDS = 10_000
+_MOST_STRANGERS = 10_000
 LOOK = 1.0
 """Seconds between looks at what changes seldom."""
 
@@ -66,7 +71,13 @@ class Admission:
             ttl=settings.caller_ttl,
             cookie=self._cookie,
             ours=[csrf_cookie(secure=self._secure)],
+            limits=house.limits,
+            ip_allowlist=house.ip_allowlist,
         )
+        self._ip_allowlist = house.ip_allowlist
+        self._limits = house.limits
+        self._quotas = house.usage.quotas
+        self._strangers: dict[str | None, tuple[float, Verdict]] = {}
         self._closed: Unavailable | None = None
         self._look_at = 0.0
         self._ids = ids.Stream("req")
@@ -78,11 +89,9 @@ class Admission:
         if not self._house.started:
             await self._lifespan.ensure_started()
         now = self._clock.monotonic()
-        known = self._callers.remembered(visit.credentials, now)
-        if known is not None:
-            visit.known = known
-        elif not await self._meet(visit):
+        if not await self._identify(visit, now):
             return False
+        await self._count(visit)
         if self._callers.due and (token := await self._callers.fresh_token(visit.known)):
             visit.cookies = [set_cookie(self._cookie, token, secure=self._secure)]
         if visit.method not in SAFE and visit.known.how == "cookie":
@@ -96,12 +105,70 @@ class Admission:
         need = self._need(visit)
         return need == "nothing" or need in visit.known.permissions or await self._refuse(visit, need)
 
-    async def _meet(self, visit: Visit) -> bool:
+    async def _identify(self, visit: Visit, now: float) -> bool:
+        """Find out who asks, and from where; false when a stranger has been answered."""
+        if (refused := self._ip_allowlist.refuses_address(visit.origin.ip)) is not None:
+            raise refused
+        known = self._callers.remembered(visit.credentials, now)
+        if known is not None:
+            visit.known = known
+        elif not await self._meet(visit, now):
+            return False
+        if visit.known.tied:
+            self._check_address(visit)
+        return True
+
+    def _check_address(self, visit: Visit) -> None:
+        """Refuse an address that the caller's organization or role does not have on its list."""
+        known, ip = visit.known, visit.origin.ip
+        caller = known.caller
+        if caller is None or known.how is None:
+            return
+        path = visit.path.removeprefix(self._mount)
+        if self._ip_allowlist.lets_out(ip, caller, known.how, method=visit.method, path=path):
+            return
+        if (refused := self._ip_allowlist.refuses(ip, caller, known.how)) is not None:
+            raise refused
+
+    async def _count(self, visit: Visit) -> None:
+        """Refuse what is too often, or more than the plan allows."""
+        known, limits = visit.known, self._limits
+        caller = known.caller
+        buckets = known.buckets if caller is not None else limits.address_bucket(visit.origin.ip)
+        if limits.by_route:
+            buckets += limits.route_buckets(visit.method, visit.path, caller, visit.origin.ip)
+        if buckets:
+            verdict = await limits.take_shared(buckets) if limits.shared else limits.take(buckets)
+            visit.verdict = verdict
+            if verdict.refused is not None:
+                raise limits.refusal(verdict)
+        if caller is not None and (used_up := self._quotas.refusal(caller.org_id)) is not None:
+            raise used_up
+
+    async def _stranger(self, visit: Visit, now: float) -> None:
+        """Count a credential that was not good against its address; too many are refused before any work."""
+        buckets = self._limits.address_bucket(visit.origin.ip)
+        if not buckets:
+            return
+        shared = self._limits.shared
+        verdict = await self._limits.take_shared(buckets) if shared else self._limits.take(buckets)
+        if verdict.refused is not None:
+            if len(self._strangers) >= _MOST_STRANGERS:
+                self._strangers.clear()
+            self._strangers[visit.origin.ip] = (now + verdict.retry_after, verdict)
+            visit.verdict = verdict
+            raise self._limits.refusal(verdict)
+
+    async def _meet(self, visit: Visit, now: float) -> bool:
         """Learn who brings the credentials; a stranger to a closed door has been answered afterwards."""
+        if self._strangers and (known := self._strangers.get(visit.origin.ip)) and now < known[0]:
+            visit.verdict = known[1]
+            raise self._limits.refusal(known[1])
         stand_in = self._house.stand_in
         try:
             visit.known = await self._callers.learn(visit.credentials, visit.headers)
         except Unauthenticated as error:
+            await self._stranger(visit, now)
             credential = self._callers.credential(visit.headers)
             if credential is None or credential.how != "cookie":
                 raise
@@ -190,7 +257,7 @@ class Admission:
             method=scope.get("method"),
             path=path,
         )
-        visit = Visit(scope, receive, send, origin=origin, fields=fields)
+        visit = Visit(scope, receive, send, origin=origin, fields=fields, started=now)
         visit.credentials = credentials
         visit.ours = path.startswith(self._below) or path == self._mount or not self._mount
         return visit

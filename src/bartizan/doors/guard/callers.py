@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bartizan.access.api_keys import ApiKeys
+from bartizan.access.ip_allowlist import IpAllowlist
 from bartizan.access.orgs import Orgs
 from bartizan.access.sessions import Sessions
+from bartizan.backbone.limits import Bucket, Limits
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Caller, current
 from bartizan.foundation.errors import Forbidden, Unauthenticated
@@ -45,7 +47,7 @@ class Credential:
 class Known:
     """A caller, and what the gate has worked out about them once for the next seconds."""
 
-    __slots__ = ("caller", "cookies", "hidden", "how", "permissions", "until")
+    __slots__ = ("buckets", "caller", "cookies", "hidden", "how", "permissions", "tied", "until")
 
     def __init__(
         self,
@@ -53,9 +55,15 @@ class Known:
         how: How | None = None,
         *,
         cookies: tuple[Header, ...] = (),
+        buckets: tuple[Bucket, ...] = (),
+        tied: bool = False,
     ) -> None:
         """Know ``caller``, who came by ``how``; ``cookies`` of the request are the app's own."""
         self.caller = caller
+        self.buckets = buckets
+        """What each of their requests is counted in."""
+        self.tied = tied
+        """Whether it depends on the address if they may come."""
         self.how = how
         self.permissions = caller.permissions if caller else frozenset[str]()
         self.cookies = cookies
@@ -85,6 +93,8 @@ class Callers:
         ttl: float,
         cookie: str,
         ours: Iterable[str] = (),
+        limits: Limits | None = None,
+        ip_allowlist: IpAllowlist | None = None,
     ) -> None:
         """Ask these rooms; the session is in ``cookie``, and the app sees neither that nor ``ours``."""
         self._sessions = sessions
@@ -94,6 +104,8 @@ class Callers:
         self._ttl = ttl
         self._cookie = cookie
         self._ours = frozenset({cookie, *ours})
+        self._limits = limits
+        self._ip_allowlist = ip_allowlist
         self._known: dict[Credentials, Known] = {}
         self.due: set[str] = set()
         """Sessions of browsers that shall get another token with their next answer."""
@@ -122,8 +134,16 @@ class Callers:
             cookies = self._others(headers)
             return Known(None, cookies=cookies)
         age = self._age
-        caller = await self.caller(credential, headers)
-        known = Known(caller, credential.how, cookies=self._others(headers))
+        caller, own_rate = await self._ask(credential, headers)
+        known = Known(
+            caller,
+            credential.how,
+            cookies=self._others(headers),
+            buckets=await self._limits.buckets_of(caller, credential.how, own_rate=own_rate)
+            if self._limits
+            else (),
+            tied=self._ip_allowlist is not None and self._ip_allowlist.has_rules(caller.org_id),
+        )
         if age == self._age and self._ttl:
             known.until = self._clock.monotonic() + self._ttl
             self._known.pop(credentials, None)
@@ -161,32 +181,37 @@ class Callers:
 
     async def caller(self, credential: Credential, headers: Iterable[Header]) -> Caller:
         """Find out who presents ``credential``, for the organization and team the headers ask for."""
+        return (await self._ask(credential, headers))[0]
+
+    async def _ask(self, credential: Credential, headers: Iterable[Header]) -> tuple[Caller, int | None]:
+        """Find out who presents ``credential``, and how often a key may ask if it has a rate of its own."""
         headers = tuple(headers)
         org_id = value_of(headers, b"x-org-id") or value_of(headers, b"x-tenant-id")
         team_id = value_of(headers, b"x-team-id")
         if credential.how == "key":
-            caller = (await self._api_keys.authenticate(credential.secret)).caller()
-            if (org_id and org_id != caller.org_id) or (team_id and team_id != caller.team_id):
+            key = await self._api_keys.authenticate(credential.secret)
+            if (org_id and org_id != key.org_id) or (team_id and team_id != key.team_id):
                 raise NotTheKeysOrganization
-            return caller
+            return key.caller(), key.rate_limit
         principal = await self._sessions.authenticate(credential.secret)
         caller = principal.caller()
         if principal.rotate and credential.how == "cookie" and len(self.due) < _MOST:
             self.due.add(principal.session_id)
         if (org_id in {None, "", caller.org_id}) and (team_id in {None, "", caller.team_id}):
-            return caller
+            return caller, None
         if caller.actor_id is not None or caller.user_id is None:
             raise StaysInItsOrganization
         member = await self._orgs.resolve(caller.user_id, claim=caller.org_id, org=org_id, team=team_id)
         if member is None:
-            return caller
-        return replace(
+            return caller, None
+        there = replace(
             caller,
             org_id=member.org_id,
             team_id=member.team_id,
             roles=frozenset(member.roles),
             permissions=frozenset(member.permissions),
         )
+        return there, None
 
     def _others(self, headers: Iterable[Header]) -> tuple[Header, ...]:
         """Give the cookies that are the app's own."""

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bartizan.doors.http.bodies import Limited, TooLarge, too_large
+from bartizan.doors.http.idempotent import Idempotent
 from bartizan.doors.http.problems import document, fault, refusal, response
 from bartizan.foundation.context import NobodyAsks, PermissionMissing, current
 from bartizan.foundation.errors import BartizanError, Unavailable
@@ -49,6 +50,8 @@ class Guard(Admission):
         self._app = app
         self._platform = platform
         self._note = house.metrics.request
+        self._add = house.usage.add
+        self._idempotent = Idempotent(house.idempotency)
         self._tracing = Tracing()
         self._traces, self._look_for_tracing_at = False, 0.0
         self._log = logger(__name__)
@@ -79,9 +82,17 @@ class Guard(Admission):
                 await self._answer(visit)
         finally:
             current.leave(token)
-            self._note(
-                visit.method, visit.route, visit.status or _SERVER_ERROR, time.perf_counter() - started
-            )
+            self._settle(visit, time.perf_counter() - started)
+
+    def _settle(self, visit: Visit, seconds: float) -> None:
+        """Count the request, for metrics and for its organization."""
+        method, route, status = visit.method, visit.route, visit.status or _SERVER_ERROR
+        self._note(method, route, status, seconds)
+        caller = visit.known.caller
+        if caller is None:
+            self._add(None, None, method, route, status, seconds, visit.origin.request_id)
+        else:
+            self._add(caller.org_id, caller.id, method, route, status, seconds, visit.origin.request_id)
 
     async def _traced(self, visit: Visit) -> None:
         """Answer within a span."""
@@ -154,7 +165,11 @@ class Guard(Admission):
         record = None if visit.method in SAFE else partial(self._record, visit=visit)
         answer = Recorded(visit.send, receive, record)
         try:
-            await self._run(visit, receive, answer)
+            if b"idempotency-key" in visit.fields:
+                run = partial(self._run, visit)
+                await self._idempotent(visit.caller, visit.inner, receive, answer, run)
+            else:
+                await self._run(visit, visit.inner, receive, answer)
         except BaseException:
             if not receive.exceeded:
                 await answer.broke(_SERVER_ERROR)
@@ -174,13 +189,13 @@ class Guard(Admission):
             return
         await self._house.audit.request(status)
 
-    async def _run(self, visit: Visit, receive: Receive, send: Send) -> None:
+    async def _run(self, visit: Visit, inner: Scope, receive: Receive, send: Send) -> None:
         if not visit.ours:
-            await self._app(visit.inner, receive, send)
+            await self._app(inner, receive, send)
             return
         try:
             async with timeout(self._settings.api_timeout):
-                await self._platform(visit.inner, receive, send)
+                await self._platform(inner, receive, send)
         except TimeoutError as error:
             message = f"No answer within {self._settings.api_timeout:g} seconds."
             raise Unavailable(message) from error
@@ -191,6 +206,7 @@ class Guard(Admission):
             try:
                 await self._lifespan.ensure_started()
                 await self._admit_socket(visit)
+                await self._count(visit)
             except BartizanError as error:
                 await refuse(scope, receive, send, error)
                 return
@@ -210,12 +226,16 @@ class Guard(Admission):
         """Refuse a websocket that an HTTP request with the same headers would not get, as a look."""
         if visit.ours or self._oversized(visit):
             raise NobodyAsks
+        if (refused := self._ip_allowlist.refuses_address(visit.origin.ip)) is not None:
+            raise refused
         known = self._callers.remembered(visit.credentials, self._clock.monotonic())
         visit.known = known or await self._callers.learn(visit.credentials, visit.headers)
         if visit.known.caller is None and (stand_in := self._house.stand_in):
             visit.known = Known(stand_in)
         if visit.known.caller is None:
             raise NobodyAsks
+        if visit.known.tied:
+            self._check_address(visit)
         if visit.known.how == "cookie" and not self._from_us(visit):
             raise CrossSite
         if "app:read" not in visit.known.permissions:

@@ -1,7 +1,8 @@
 """One request on its way through the gate."""
 
-from collections.abc import Awaitable, Mapping, MutableMapping
-from typing import Any, cast
+from collections.abc import Awaitable, Mapping, MutableMapping, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -9,6 +10,9 @@ from bartizan.foundation.context import Caller, Origin
 
 from .callers import NO_CREDENTIALS, NOBODY, Credentials, Known
 from .request import Header, dress, value_of
+
+if TYPE_CHECKING:
+    from bartizan.backbone.limits import Verdict
 
 TLS = frozenset({"https", "wss"})
 _PLATFORM, _ELSEWHERE = "platform", "app"
@@ -32,14 +36,23 @@ class Visit:
         "path",
         "receive",
         "scope",
+        "started",
         "status",
         "tls",
+        "verdict",
     )
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, *, origin: Origin, fields: Mapping[bytes, bytes]
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        origin: Origin,
+        fields: Mapping[bytes, bytes],
+        started: float,
     ) -> None:
-        """Begin; ``fields`` holds the first value of each header."""
+        """Begin; ``fields`` holds the first value of each header, ``started`` counts as ``perf_counter``."""
         self.scope = scope
         self.receive = receive
         self._send = send
@@ -55,8 +68,11 @@ class Visit:
         self.credentials: Credentials = NO_CREDENTIALS
         self.cookies: list[Header] | None = None
         """Cookies that go with the answer, whoever gives it."""
-        self.extra: tuple[Header, ...] = ()
-        """What limits say in the headers of the answer."""
+        self.verdict: Verdict | None = None
+        """What the limits said."""
+        self.extra: Sequence[Header] = ()
+        """What else the answer shall say in its headers."""
+        self.started = started
         self.inner: MutableMapping[str, Any] = scope
 
     @property
@@ -69,7 +85,11 @@ class Visit:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = dress(message.get("headers", ()), self.origin.request_id, ours=self.ours, tls=self.tls)
-            headers += self.extra
+            if self.verdict is not None:
+                headers += self.verdict.headers()
+            headers.append((b"x-response-time", b"%.1fms" % ((perf_counter() - self.started) * 1000)))
+            if self.extra:
+                headers += self.extra
             if self.cookies:
                 headers += self.cookies
             message["headers"] = headers

@@ -144,6 +144,11 @@ class Limits:
             return ()
         return (Bucket("address", _network(address), self._settings.address, shelf=STRANGERS),)
 
+    @property
+    def by_route(self) -> bool:
+        """Whether any route has a limit, so that :meth:`route_buckets` has to be asked."""
+        return bool(self._routes) or self._overrides.any_route
+
     def route_buckets(
         self, method: str, path: str, caller: Caller | None, address: str | None = None
     ) -> tuple[Bucket, ...]:

@@ -48,6 +48,11 @@ class Overrides:
             self._keep_routes(org_id, rates)
         return own
 
+    @property
+    def any_route(self) -> bool:
+        """Whether any organization at hand limits a route."""
+        return bool(self._routes)
+
     def routes(self, org_id: str) -> Routes | None:
         """Give the routes an organization limits; :meth:`of` was asked since the caller was last learnt.
 
