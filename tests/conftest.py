@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.harness.processes import MANY
+
 # A shared machine may be slow at any moment: how long an example takes says nothing about it.
 settings.register_profile(
     "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
@@ -33,6 +35,7 @@ def bartizan_settings(database_url: str, tmp_path: Path) -> dict[str, Any]:
         "secret_key": secrets.token_urlsafe(48),
         "base_url": "http://app.test",
         "embedded_worker": False,
+        "limits": {"organization": MANY, "user": MANY, "browser": MANY, "address": MANY},
         "email": {"backend": "file", "folder": str(tmp_path / "mail")},
     }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.harness.processes import answering, free_port
+from tests.harness.processes import GENEROUS, answering, free_port
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
@@ -28,6 +28,7 @@ async def served(tmp_path: Path, database_url: str) -> AsyncGenerator[tuple[str,
     """Serve the control plane alone; give its address and an owner's access token."""
     environ = {
         **os.environ,
+        **GENEROUS,
         "BARTIZAN_DATABASE": database_url,
         "BARTIZAN_SECRET_KEY": secrets.token_urlsafe(32),
         "BARTIZAN_DATA_DIR": str(tmp_path),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.harness.processes import answering, free_port
+from tests.harness.processes import GENEROUS, answering, free_port
 
 VENV = Path(os.environ.get("BARTIZAN_TEST_APPS", Path(__file__).parents[2] / ".cache" / "venv-apps"))
 
@@ -48,6 +48,7 @@ async def guarded(app: str, folder: Path, database: str, **environ: str) -> Asyn
     assert bartizan.exists(), f"{bartizan} is missing: `make peers` installs it"
     base = {
         "PATH": os.environ["PATH"],
+        **GENEROUS,
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "BARTIZAN_DATABASE": database,
