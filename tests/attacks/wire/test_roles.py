@@ -40,6 +40,7 @@ MEANT = {
     ("TeamMemberChanges", "role"),
     ("NewInvitation", "role"),
     ("NewDomain", "role"),
+    ("NewIpRule", "role"),
     ("Switch", "org_id"),
 }
 
