@@ -112,6 +112,7 @@ async def test_ids_of_a_neighbour_in_bodies_and_queries_lead_nowhere(world: Worl
         ("POST", "/auth/impersonate", {"user_id": user, "reason": "Because"}),
         ("PUT", f"/preferences/theme.color?level=organization&owner_id={globex.id}", {"value": "x"}),
         ("PUT", "/preferences/theme.color?level=global", {"value": "x"}),
+        ("PUT", f"/limits?org_id={globex.id}", {"scope": "user", "target": user, "rate": "1/minute"}),
         ("POST", "/invitations", {"email": "a@b.example", "role": f"{MARK}-role"}),
         ("PUT", f"/rbac/members/{acme.member.id}/roles", {"roles": [f"{MARK}-role"]}),
     ]
@@ -137,6 +138,8 @@ async def test_ids_of_a_neighbour_in_bodies_and_queries_lead_nowhere(world: Worl
         ("/email/messages", {"everywhere": "true"}),
         (f"/email/messages/{theirs['message_id']}", {"everywhere": "true"}),
         ("/secrets", {"platform": "true"}),
+        ("/limits", {"org_id": globex.id}),
+        ("/limits/violations", {"org_id": globex.id}),
     ]
     wrong: list[str] = []
     secrets = set(globex.ids())

@@ -124,6 +124,7 @@ def bodies(things: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "NewSecret": {"name": "another_secret", "value": "v"},
         "SecretRotation": {"value": "changed"},
         "PreferenceChange": {"value": "changed"},
+        "NewLimit": {"scope": "user", "target": user_id, "rate": "10/minute"},
         "ImportedUser": {"email": "imported@example.com"},
         "UserChanges": {"full_name": "Changed"},
         "ProfileChanges": {"full_name": "Changed"},
@@ -255,6 +256,10 @@ async def furnish(http: httpx.AsyncClient, owner: Person, member: Person, mark: 
         f"{API}/preferences/theme.color", params={"level": "organization"}, json={"value": f"{mark} colour"}
     )
     assert saved.status_code == 200, saved.text
+    limit = await http.put(
+        f"{API}/limits", json={"scope": "route", "target": f"GET /{mark}", "rate": "10/minute"}
+    )
+    assert limit.status_code == 200, limit.text
     event = (await http.get(f"{API}/events")).json()["items"][0]
     return {
         "org_id": owner.org_id,
@@ -269,6 +274,7 @@ async def furnish(http: httpx.AsyncClient, owner: Person, member: Person, mark: 
         "job_id": job["id"],
         "rule_id": rule["id"],
         "message_id": message["id"],
+        "limit_id": limit.json()["id"],
         "domain": f"{mark}.example",
         "key": "theme.color",
         "rbac.name": f"{mark}-role",

@@ -19,16 +19,20 @@ from bartizan.backbone.limits.errors import SharedLimitsGone
 from bartizan.backbone.limits.types import Bucket, Verdict
 
 SCRIPT: Final = """
-local time = redis.call('TIME')
+local call, format, floor = redis.call, string.format, math.floor
+local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-local held = redis.call('MGET', unpack(KEYS))
+local held = call('MGET', unpack(KEYS))
 local answer, longest = {0}, 0
 local function keep(i, level)
-  redis.call('SET', KEYS[i], string.format('%.0f', now + level), 'PX', math.ceil(level / 1000) + 1)
+  call('SET', KEYS[i], format('%.0f', now + level), 'PX', floor(level / 1000) + 2)
 end
 for i = 1, #KEYS do
-  local increment, full = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  local level = math.max(0, (tonumber(held[i]) or 0) - now)
+  local increment, full = ARGV[2 * i - 1] + 0, ARGV[2 * i] + 0
+  local level = (held[i] or 0) - now
+  if level < 0 then
+    level = 0
+  end
   if level > full then -- the clock was set back, or the rate changed: wait for a full bucket, not for ever
     level = full
     keep(i, level)
@@ -44,7 +48,7 @@ if answer[1] == 0 then
     keep(i, answer[i + 1])
   end
 end
-return answer
+return table.concat(answer, ' ') -- one text is read sooner than many numbers
 """
 
 _SHA: Final = sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest().encode()
@@ -70,17 +74,15 @@ class RedisLimits:
 
     async def take(self, buckets: tuple[Bucket, ...]) -> Verdict:
         """Take one from every bucket, or nothing from any."""
-        parts = [_number(len(buckets))]
-        parts += [_text(bucket.key.encode()) for bucket in buckets]
-        for bucket in buckets:
-            parts += [_number(bucket.increment), _number(bucket.full)]
-        head, rest = b"*%d\r\n" % (len(parts) + 2), b"".join(parts)
+        parts = [bucket.packed or _pack(bucket) for bucket in buckets]
+        count = len(buckets)
+        head = b"*%d\r\n" % (3 * count + 3)
+        rest = _number(count) + b"".join([part[0] for part in parts] + [part[1] for part in parts])
         try:
             answer = await self._ask(b"%b$7\r\nEVALSHA\r\n%b%b" % (head, _text(_SHA), rest))
         except NoScriptError:  # Redis was restarted or its scripts were flushed: EVAL loads it again
             answer = await self._ask(b"%b$4\r\nEVAL\r\n%b%b" % (head, _text(SCRIPT.encode()), rest))
-        refused: int = answer[0]
-        levels: list[float] = answer[1:]
+        refused, *levels = map(int, answer.split())
         if not refused:
             return Verdict(buckets, levels)
         bucket = buckets[refused - 1]
@@ -128,6 +130,13 @@ class RedisLimits:
             raise
         self._idle.append(connection)
         return answer
+
+
+def _pack(bucket: Bucket) -> tuple[bytes, bytes]:
+    """Write the key and the numbers of a bucket as Redis reads them, once."""
+    packed = _text(bucket.key.encode()), _number(bucket.increment) + _number(bucket.full)
+    bucket.packed = packed
+    return packed
 
 
 def _text(value: bytes) -> bytes:

@@ -30,6 +30,7 @@ class Bucket:
         "name",
         "name_bytes",
         "org_id",
+        "packed",
         "policy",
         "rate",
         "shelf",
@@ -60,6 +61,8 @@ class Bucket:
         """Microseconds of waiting that a bucket holds when nothing is left."""
         self.tolerance: int = self.full - self.increment
         self.limit: Header = (b"ratelimit-limit", b"%d" % rate.burst)
+        self.packed: tuple[bytes, bytes] | None = None
+        """What a backend has to send for it, once it was written."""
         self.name_bytes = name.encode()
         self.policy = b'"%b";q=%d;w=%d' % (self.name_bytes, rate.burst, rate.window)
 
