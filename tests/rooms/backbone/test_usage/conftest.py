@@ -63,9 +63,7 @@ def make(database: Database, events: Events, clock: ManualClock, plans: Plans) -
     """Make the room as one replica has it; several share the database."""
 
     def make(**settings: float) -> Usage:
-        return Usage(
-            database, events, UsageSettings.model_validate(settings), clock=clock, allowances=plans
-        )
+        return Usage(database, events, UsageSettings.model_validate(settings), clock=clock, allowances=plans)
 
     return make
 
