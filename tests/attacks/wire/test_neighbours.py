@@ -137,6 +137,10 @@ async def test_ids_of_a_neighbour_in_bodies_and_queries_lead_nowhere(world: Worl
         ("/email/messages", {"everywhere": "true"}),
         (f"/email/messages/{theirs['message_id']}", {"everywhere": "true"}),
         ("/secrets", {"platform": "true"}),
+        ("/usage/callers", {"org": globex.id}),
+        ("/usage/endpoints", {"org": "all"}),
+        ("/usage/requests", {"org": globex.id}),
+        ("/usage/requests.csv", {"org": "all"}),
     ]
     wrong: list[str] = []
     secrets = set(globex.ids())
