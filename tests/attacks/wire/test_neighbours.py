@@ -140,6 +140,10 @@ async def test_ids_of_a_neighbour_in_bodies_and_queries_lead_nowhere(world: Worl
         ("/secrets", {"platform": "true"}),
         ("/limits", {"org_id": globex.id}),
         ("/limits/violations", {"org_id": globex.id}),
+        ("/usage/callers", {"org": globex.id}),
+        ("/usage/endpoints", {"org": "all"}),
+        ("/usage/requests", {"org": globex.id}),
+        ("/usage/requests.csv", {"org": "all"}),
     ]
     wrong: list[str] = []
     secrets = set(globex.ids())

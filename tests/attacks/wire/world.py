@@ -224,6 +224,8 @@ async def company(app: Wrapped, name: str, mark: str = "") -> Company:
     people["owner"] = await cast.sign_in(people["owner"].id, org_id, "owner")
     async with program(app, people["owner"]) as http:
         things = await furnish(http, people["owner"], people["member"], mark or name.lower())
+    app.bz.usage.add(org_id, people["member"].id, "GET", f"/{mark}", 200, 0.01, f"req-{mark}")
+    await app.bz.usage.flush()
     return Company(org_id, **people, operator=operator, things=things)
 
 

@@ -1,7 +1,7 @@
 """Usage over HTTP."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 from fastapi import APIRouter
@@ -24,9 +24,10 @@ def routes(usage: Usage) -> APIRouter:
     table.get("/statuses")(usage.statuses)
     table.get("/callers")(usage.callers)
     table.get("/series")(usage.series)
-    table.get("/series.csv", name="usage_series_csv", response_class=Csv)(_file(usage.series_csv))
+    file = partial(table.get, response_class=Csv, response_model=None)
+    file("/series.csv", name="usage_series_csv")(_file(usage.series_csv))
     table.get("/requests")(usage.requests)
-    table.get("/requests.csv", name="usage_requests_csv", response_class=Csv)(_file(usage.requests_csv))
+    file("/requests.csv", name="usage_requests_csv")(_file(usage.requests_csv))
     table.get("/quotas")(usage.quotas.list)
     return table
 

@@ -153,11 +153,11 @@ async def test_a_route_of_an_organization_adds_to_the_settings(build: Build, clo
     [
         ("user", None),
         ("user", "ada"),
-        ("user", ids.new("key")),
-        ("key", ids.new("usr")),
+        ("user", "key_01m7yjhc9je78av774edsqjphp"),
+        ("key", "usr_01m7yjhc9jfqxa4hq47s1ayfz9"),
         ("route", None),
         ("route", "/api/x"),
-        ("organization", ACME),
+        ("organization", "org_01m7yjhbfffnm8mmf33h4g80bs"),
         ("browser", "me"),
     ],
 )

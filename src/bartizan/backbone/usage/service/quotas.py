@@ -124,6 +124,7 @@ class Quotas:
 
     async def learn(self, part: Slice, totals: Totals) -> None:
         """Take notice of what was written, and of what all processes have written so far."""
+        self._counting.turn()
         current_day = part.day == self._counting.day
         tallies: list[Tally] = []
         for org_id, requests in part.spent.items():
@@ -156,7 +157,8 @@ class Quotas:
             for org_id in missing:
                 self._limits.put(org_id, found.get(org_id, {}), generation)
         for tally in tallies:
-            tally.limits = self._limits.get(tally.org_id) or tally.limits
+            if (limits := self._limits.get(tally.org_id)) is not None:
+                tally.limits = limits
 
     def _settle(self, tally: Tally) -> None:
         """Work out how much may be spent before there is something to say."""

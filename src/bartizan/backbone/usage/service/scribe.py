@@ -77,7 +77,6 @@ class Scribe:
     async def flush(self) -> None:
         """Write down everything that was counted before this call."""
         async with self._one:
-            self._counting.turn()
             await self._write()
             self._counting.take()
             await self._write()

@@ -258,20 +258,20 @@ class Usage:
         now = self._clock.now()
         oldest_hour = now - timedelta(days=self._settings.hourly_days)
         oldest = min(oldest_hour, now - timedelta(days=self._settings.daily_days))
-        end = now if until is None else min(max(until, oldest), now)
-        start = end - timedelta(days=30 if grain == "day" else 1) if since is None else min(since, end)
+        end = now if until is None else min(until, now)
+        if end <= oldest or (since is not None and since >= end):
+            raise InvalidRange(field="since")
+        start = since or end - timedelta(days=30 if grain == "day" else 1)
         if grain is None:
             hours = (end - start) / timedelta(hours=1)
             grain = "hour" if start >= oldest_hour and hours <= _POINTS else "day"
-        start = max(start, oldest_hour if grain == "hour" else oldest)
         step = _step(grain)
-        first = int(start.timestamp()) // step * step
+        first = int(max(start, oldest_hour if grain == "hour" else oldest).timestamp()) // step * step
         last = -int(-end.timestamp() // step) * step
         if end == now:  # the hour or day that runs is part of it from its first moment on
             last = int(now.timestamp()) // step * step + step
         if first >= last:
-            message = "The range holds no moment of which figures are kept."
-            raise InvalidRange(message, field="since")
+            raise InvalidRange(field="grain")
         return Span(grain, first, last)
 
 
