@@ -107,7 +107,9 @@ class Admission:
 
     async def _identify(self, visit: Visit, now: float) -> bool:
         """Find out who asks, and from where; false when a stranger has been answered."""
-        if (refused := self._ip_allowlist.refuses_address(visit.origin.ip)) is not None:
+        if (refused := self._ip_allowlist.refuses_address(visit.origin.ip)) is not None and not (
+            visit.ours and visit.path.startswith(self._below + "health")  # probes come from anywhere
+        ):
             raise refused
         known = self._callers.remembered(visit.credentials, now)
         if known is not None:

@@ -16,7 +16,6 @@ from bartizan.backbone.limits import (
     UnknownLimit,
 )
 from bartizan.backbone.limits.routes import routes
-from bartizan.foundation import ids
 from bartizan.foundation.clock import ManualClock
 from bartizan.foundation.context import Caller, NobodyAsks, OperatorsOnly, PermissionMissing, current
 from bartizan.foundation.database import Database
