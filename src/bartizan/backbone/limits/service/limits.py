@@ -3,25 +3,22 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from ipaddress import IPv6Address, ip_network
 from itertools import count
 from typing import Literal
 
 from bartizan.backbone.events import Envelope, Events
 from bartizan.backbone.limits.errors import (
-    LimitTarget,
     LimitTooWide,
     TooManyLimits,
     TooManyRequests,
     UnknownLimit,
 )
 from bartizan.backbone.limits.events import LimitChanged, LimitRemoved
-from bartizan.backbone.limits.settings import LimitsSettings, read_route
+from bartizan.backbone.limits.settings import LimitsSettings
 from bartizan.backbone.limits.store import EveryLimit, LimitStore
 from bartizan.backbone.limits.tables import LimitRow
 from bartizan.backbone.limits.types import (
     CALLERS,
-    PLATFORM,
     STRANGERS,
     Bucket,
     Limit,
@@ -29,7 +26,6 @@ from bartizan.backbone.limits.types import (
     OrgId,
     Scope,
     ScopeAsked,
-    SettableScope,
     Shared,
     Since,
     TargetAsked,
@@ -43,6 +39,7 @@ from bartizan.foundation.database import Database
 from bartizan.foundation.settings import Rate
 from bartizan.foundation.telemetry import Metrics, logger
 
+from .asking import OF_THE_WHOLE, as_limit, checked_target, counted_address, meant
 from .memory import Memory
 from .overrides import Overrides, Own
 from .routes import Routes
@@ -54,9 +51,7 @@ How = Literal["cookie", "bearer", "key"]
 READ = Permission("limits:read", "See the limits of the organization, and what they refused")
 WRITE = Permission("limits:write", "Set limits for people, keys and routes of the organization")
 
-_OF_THE_WHOLE = frozenset({"organization", "browser"})
 _SCOPES: Sequence[Scope] = ("organization", "browser", "user", "key", "route", "address")
-_ONE = {"user": "usr", "key": "key"}
 _LOOK_SECONDS = 1.0
 _FLUSH_EVERY = 5
 
@@ -142,7 +137,7 @@ class Limits:
         """Give what a request without a valid credential is counted in; of IPv6 a whole /64 is one."""
         if not self._settings.enabled:
             return ()
-        return (Bucket("address", _network(address), self._settings.address, shelf=STRANGERS),)
+        return (Bucket("address", counted_address(address), self._settings.address, shelf=STRANGERS),)
 
     @property
     def by_route(self) -> bool:
@@ -163,7 +158,7 @@ class Limits:
         if caller is not None and caller.kind == "system":
             return ()
         if caller is None:
-            who, shelf = _network(address), STRANGERS
+            who, shelf = counted_address(address), STRANGERS
         else:
             who, shelf = caller.user_id or caller.id, CALLERS
         found = [self._routes.find(method, path), theirs.find(method, path) if theirs else None]
@@ -279,11 +274,11 @@ class Limits:
 
     async def list(self, org_id: OrgId = None) -> Sequence[Limit]:
         """List the limits of the organization: those from the settings, and those set for it."""
-        org = _readable(org_id, READ)
+        org = meant(org_id, READ)
         with current.in_organization(org):
             async with self._database.reading() as session:
                 rows = await LimitStore(session, org).all()
-        found = [_shown(row) for row in rows]
+        found = [as_limit(row) for row in rows]
         whole = {limit.scope for limit in found if limit.target is None}
         given: list[tuple[Scope, str | None, Rate | None]] = [
             ("organization", None, self._settings.organization),
@@ -307,9 +302,9 @@ class Limits:
         What the whole organization may is for operators. To its people, keys and routes it gives no more
         than it has itself; a route's limit adds to those of the settings.
         """
-        org = _readable(org_id, WRITE)
-        target = _target(new.scope, new.target)
-        if new.scope in _OF_THE_WHOLE:
+        org = meant(org_id, WRITE)
+        target = checked_target(new.scope, new.target)
+        if new.scope in OF_THE_WHOLE:
             current.require_operator()
         with current.in_organization(org):
             async with self._database.transaction() as session:
@@ -330,18 +325,18 @@ class Limits:
                 )
                 await self._events.announce(event, org_id=org)
                 self._forget(org)
-        return _shown(row)
+        return as_limit(row)
 
     async def remove(self, limit_id: str, org_id: OrgId = None) -> None:
         """Take a limit away, so that the one from the settings holds again."""
-        org = _readable(org_id, WRITE)
+        org = meant(org_id, WRITE)
         with current.in_organization(org):
             async with self._database.transaction() as session:
                 store = LimitStore(session, org)
                 row = await store.find(limit_id)
                 if row is None:
                     raise UnknownLimit(limit_id=limit_id[:30])
-                if row.scope in _OF_THE_WHOLE:
+                if row.scope in OF_THE_WHOLE:
                     current.require_operator()
                 await store.delete(row)
                 event = LimitRemoved(
@@ -364,7 +359,7 @@ class Limits:
 
         Operators who act for no organization see what requests without a credential were refused.
         """
-        org = _readable(org_id, READ, platform=True)
+        org = meant(org_id, READ, platform=True)
         await self.flush()
         before = pages.decode(cursor)[0] if cursor else None
         with current.in_organization(org):
@@ -392,61 +387,3 @@ class Limits:
         org_id = str(envelope.data["org_id"])
         await EveryLimit(self._database).drop(org_id)
         self._forget(org_id)
-
-
-def _readable(org_id: str | None, permission: Permission, *, platform: bool = False) -> str:
-    """Give the organization that is meant; another than one's own is for operators."""
-    caller = current.caller
-    mighty = caller.operator or caller.kind == "system"
-    if mighty and org_id is not None and ids.valid(org_id, "org"):
-        return org_id
-    if mighty and platform and caller.org_id is None:
-        return PLATFORM
-    if org_id is not None and org_id != current.org_id:
-        current.require_operator()
-    current.require(permission)
-    return current.org_id
-
-
-def _target(scope: SettableScope, target: str | None) -> str:
-    """Check what a limit is set for; give it as it is stored."""
-    if scope in _OF_THE_WHOLE:
-        if target is not None:
-            message = f"A limit of scope {scope} holds for the whole organization: leave the target out."
-            raise LimitTarget(message, field="target")
-        return ""
-    if scope == "route":
-        try:
-            read_route(target or "")
-        except ValueError as error:
-            raise LimitTarget(str(error), field="target") from error
-    elif not ids.valid(target or "", _ONE[scope]):
-        message = f"Say for which {scope} by its id, {_ONE[scope]}_…"
-        raise LimitTarget(message, field="target")
-    return target or ""
-
-
-def _shown(row: LimitRow) -> Limit:
-    return Limit.model_validate(
-        {
-            "id": row.id,
-            "scope": row.scope,
-            "target": row.target or None,
-            "rate": row.rate,
-            "set_by": row.set_by,
-            "updated_at": row.updated_at,
-        }
-    )
-
-
-def _network(address: str | None) -> str:
-    """Write an address as it is counted: one that cannot be read counts with all such."""
-    if address is None:
-        return "unknown"
-    if ":" not in address:
-        return address[:40]
-    try:
-        found = IPv6Address(address.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    return str(found.ipv4_mapped or ip_network((int(found) >> 64 << 64, 64)))
