@@ -55,7 +55,7 @@ async def test_a_killed_process_loses_at_most_what_it_had_not_written(
                     await asyncio.sleep(0.02)
         finally:
             process.send_signal(signal.SIGKILL)
-            process.wait()  # noqa: ASYNC222 - it is dead
+            process.wait()
         added, pending = last_words(log)
         sure, most = sure + added - pending, most + added + 1
         assert sure <= await written() <= most
