@@ -1,8 +1,8 @@
 """What counting a request costs, beside ``prometheus_client``; and writing 10,000 combinations down.
 
-``python -m benchmarks.usage [--quick]``. In each window of 10,000, a request is added for one of 20 organizations,
-10 callers and 10 endpoints, with a latency and an id of its own; then the same again. The peer observes the
-same latencies in a histogram whose labelled child is at hand. Windows are interleaved and end with a flush, CPU
+``python -m benchmarks.usage [--quick]``. In each window of 10,000, a request is added for one of 20
+organizations, 10 callers and 10 endpoints, with a latency and an id of its own; then the same again. The peer
+observes the same latencies in a histogram whose labelled child is at hand. A window ends with a flush; CPU
 time is measured, and the median is shown.
 """
 

@@ -90,7 +90,7 @@ class Site:
     async def follow(self, steps: Sequence[Step]) -> None:
         for kind, *values in steps:
             if kind == "add":
-                self.add(*values)
+                self.add(tuple(values))
             elif kind == "flush":
                 with suppress(Unavailable):
                     await self.replicas[values[0]].flush()
@@ -107,7 +107,8 @@ class Site:
             await replica.flush()
             assert replica.pending == 0
 
-    def add(self, org_id: str, who: str | None, method: str, route: str, status: int, micros: int) -> None:
+    def add(self, request: tuple[Any, ...]) -> None:
+        org_id, who, method, route, status, micros = request
         seconds = micros / 1_000_000
         self.usage.add(org_id, who, method, route, status, seconds)
         hour = int(self.clock.now().timestamp()) // 3600 * 3600
@@ -186,7 +187,7 @@ async def test_what_was_added_comes_out_summed_exactly(database_url: str, steps:
 @pytest.mark.feature("RATE-04")
 async def test_a_write_whose_answer_got_lost_is_not_repeated(database_url: str) -> None:
     site = Site(database_url)
-    site.add(ACME, ADA, "GET", "/a", 200, 1_000)
+    site.add((ACME, ADA, "GET", "/a", 200, 1_000))
     site.database.breaks["after"] = 2
     for _ in range(2):
         with pytest.raises(Unavailable):
