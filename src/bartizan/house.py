@@ -1,7 +1,7 @@
 """The house: every room, built once, bottom floor first."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -31,20 +31,14 @@ from bartizan.backbone.preferences import Preference, PreferenceChange, Preferen
 from bartizan.backbone.preferences.capability import capability as preferences
 from bartizan.backbone.secrets import Secrets, SecretsSettings
 from bartizan.backbone.secrets.capability import capability as secrets
+from bartizan.foundation.capability import Check
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Caller, Permission, current
 from bartizan.foundation.crypto import CryptoSettings, Keyring, SigningKeys
 from bartizan.foundation.database import Database, DatabaseSettings
 from bartizan.foundation.errors import BartizanError, Unavailable
 from bartizan.foundation.http import HttpSettings, Outbound
-from bartizan.foundation.settings import (
-    BaseSettings,
-    GuardSettings,
-    Problem,
-    check_production,
-    load,
-    secret_keys,
-)
+from bartizan.foundation.settings import HouseSettings, check_production, load, secret_keys
 from bartizan.foundation.telemetry import Metrics, TelemetrySettings, set_up_logs
 
 VERSION = version("bartizan")
@@ -73,14 +67,9 @@ _MAINTENANCE = "platform.maintenance"
 _STAND_IN = "developer@bartizan.invalid"
 
 
-class Settings(BaseSettings):
+class Settings(HouseSettings):
     """Everything an operator can turn; each field is also ``BARTIZAN_<NAME>``."""
 
-    embedded_worker: bool = Field(default=True, description="Do jobs in the server's own process.")
-    metrics_from: Sequence[str] = Field(
-        default=("127.0.0.0/8", "::1/128"), description="Addresses or ranges that may read /metrics."
-    )
-    guard: GuardSettings = Field(default=GuardSettings(), description="The gate in front of every request.")
     database_options: DatabaseSettings = Field(
         default=DatabaseSettings(), description="The database connection."
     )
@@ -96,26 +85,6 @@ class Settings(BaseSettings):
     orgs: OrgsSettings = Field(default=OrgsSettings(), description="Organizations, teams and invitations.")
     sessions: SessionsSettings = Field(default=SessionsSettings(), description="Sign-in and tokens.")
     api_keys: ApiKeysSettings = Field(default=ApiKeysSettings(), description="API keys.")
-
-    @property
-    def secure_cookies(self) -> bool:
-        """Whether people come over TLS, so that cookies can insist on it."""
-        return self.base_url.startswith("https://")
-
-    @property
-    def pages(self) -> str:
-        """Address of our own pages, as people reach them."""
-        return self.base_url + self.mount
-
-    def unsafe(self) -> Sequence[Problem]:
-        """Refuse addresses without TLS, besides what every installation refuses."""
-        found = list(super().unsafe())
-        if not self.secure_cookies:
-            cure = "Give the https:// address that people use."
-            found.append(
-                Problem("base_url", "It has no TLS, so session cookies could be read on the way.", cure)
-            )
-        return found
 
 
 class Maintenance(Unavailable):
@@ -209,6 +178,8 @@ class Bartizan:
             clock=clock,
             settings=given.api_keys,
         )
+        self.checks: list[Check] = []
+        """What an application wants ``bartizan doctor`` to look at besides; each takes this house."""
         self.started = False
         self._stand_in: Caller | None = None
         self._undo_logs: Callable[[], None] | None = None

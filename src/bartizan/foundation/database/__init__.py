@@ -1,8 +1,8 @@
 """Engines, transactions, migrations and the two tenant walls."""
 
 from .dialect import insert_into
-from .service import Database
+from .service import Database, Facts
 from .settings import DatabaseSettings
 from .tables import Json, OrgTable, Table, UtcDateTime
 
-__all__ = ["Database", "DatabaseSettings", "Json", "OrgTable", "Table", "UtcDateTime", "insert_into"]
+__all__ = ["Database", "DatabaseSettings", "Facts", "Json", "OrgTable", "Table", "UtcDateTime", "insert_into"]

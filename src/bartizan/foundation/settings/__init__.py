@@ -2,6 +2,7 @@
 
 from .errors import InvalidSettings, MissingService, NoSecretKey, UnsafeInProduction
 from .guard import GuardSettings
+from .house import HouseSettings
 from .service import (
     banner,
     check_production,
@@ -11,6 +12,7 @@ from .service import (
     load,
     secret_keys,
     toggles,
+    unsafe_in_production,
 )
 from .types import BaseSettings, Environment, Loaded, ModuleSection, Problem, Section, SettingRow, rules
 
@@ -18,6 +20,7 @@ __all__ = [
     "BaseSettings",
     "Environment",
     "GuardSettings",
+    "HouseSettings",
     "InvalidSettings",
     "Loaded",
     "MissingService",
@@ -36,4 +39,5 @@ __all__ = [
     "rules",
     "secret_keys",
     "toggles",
+    "unsafe_in_production",
 ]

@@ -23,6 +23,7 @@ from .record import (
     AuditEvent,
     AuditQuery,
     AuditRecord,
+    AuditState,
     AuditTarget,
     NewAuditEntry,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "AuditEvent",
     "AuditQuery",
     "AuditRecord",
+    "AuditState",
     "AuditTarget",
     "Composed",
     "Detail",
