@@ -2,19 +2,19 @@
 
 import asyncio
 import json
-import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
 from bartizan.doors.health import OFFLINE, Case, Finding, Report, examine
 from bartizan.doors.health.settings import read
-from bartizan.foundation.capability import Check, Verdict
+from bartizan.foundation.capability import Check, State, Verdict
 from bartizan.foundation.errors import BartizanError
 
 _MARKS = {
@@ -162,25 +162,27 @@ def _order(finding: Finding) -> int:
 def _tell(report: Report, *, quiet: bool) -> None:
     for repair in report.repairs:
         click.secho(f"repaired  {repair}", fg="green")
-    shown = [f for f in report.findings if not quiet or f.state in {"warning", "problem"}]
+    waiting = Counter(finding.what for finding in report.findings if finding.skipped)
+    shown = [f for f in report.findings if not f.skipped and (not quiet or f.state in {"warning", "problem"})]
+    explained: set[str] = set()
     for group, some in groupby(sorted(shown, key=_order), key=lambda finding: finding.group):
         click.secho(f"\n{group}", bold=True)
         for finding in some:
-            _line(finding)
-    counts = {state: report.count(state) for state in ("problem", "warning", "unknown", "ok")}  # type: ignore[arg-type]
-    click.echo(
-        f"\n{counts['problem']} problems, {counts['warning']} warnings, {counts['unknown']} unknown, "
-        f"{counts['ok']} ok."
-    )
-    mendable = sum(finding.fixable for finding in report.findings)
-    if mendable:
-        click.echo(f"{mendable} of them `bartizan doctor --fix` repairs.", err=True)
+            _line(finding, why=finding.code not in explained)
+            explained.add(finding.code)
+    click.echo()
+    for reason, count in waiting.items():
+        click.echo(f"{count} checks: {reason[:1].lower()}{reason[1:]}")
+    known = {"problem": "problems", "warning": "warnings", "unknown": "unknown", "ok": "ok"}
+    click.echo(", ".join(f"{report.count(cast('State', state))} {name}" for state, name in known.items()))
+    if mendable := sum(finding.fixable for finding in report.findings):
+        click.echo(f"`bartizan doctor --fix` repairs {mendable} of these.")
 
 
-def _line(finding: Finding) -> None:
+def _line(finding: Finding, *, why: bool) -> None:
     mark, colour = _MARKS[finding.state]
     click.echo(f"  {click.style(mark, fg=colour, bold=finding.state == 'problem')} {finding.what}")
-    if finding.state in {"warning", "problem"}:
+    if why and finding.state in {"warning", "problem"}:
         click.echo(f"          why: {finding.why} {finding.link}")
     if finding.fix:
         click.echo(f"          fix: {finding.fix}")
@@ -189,6 +191,4 @@ def _line(finding: Finding) -> None:
 def _could_not(what: str) -> None:
     click.secho(what, fg="red", bold=True, err=True)
     click.echo("  Please report it, with `bartizan --version` and what is special about this machine.", err=True)
-    if os.environ.get("BARTIZAN_TEST_TRACEBACK"):
-        raise  # noqa: PLE0704 - for whoever looks for the reason
     sys.exit(2)

@@ -44,6 +44,8 @@ class Finding:
     """Whether ``--fix`` mends it."""
     crashed: bool = False
     """Whether the check itself fell over."""
+    skipped: bool = False
+    """Whether it was not run, because what it needs is not there."""
 
 
 @dataclass(slots=True)
@@ -129,7 +131,10 @@ async def _round(
     gives = {check.gives for check, _ in checks if check.gives}
     for check, subject in checks:
         if check.needs not in standing:
-            findings.append(_finding(check, Verdict.unknown(f"Not looked at: {_SAID[check.needs]}.")))
+            ground = ["app"] if check.needs == "app" and "house" in standing else list(_SAID)
+            missing = next(one for one in ground if one not in standing)
+            verdict = Verdict.unknown(f"Not looked at: {_SAID[missing]}.")
+            findings.append(_finding(check, verdict, skipped=True))
             continue
         crashed = False
         try:
@@ -160,7 +165,7 @@ async def _repaired(code: str, repair: Repair) -> str:
         return f"{code} could not be repaired: {reason}"
 
 
-def _finding(check: Check, verdict: Verdict, *, crashed: bool = False) -> Finding:
+def _finding(check: Check, verdict: Verdict, *, crashed: bool = False, skipped: bool = False) -> Finding:
     return Finding(
         code=check.code,
         group=check.group,
@@ -171,4 +176,5 @@ def _finding(check: Check, verdict: Verdict, *, crashed: bool = False) -> Findin
         fix=verdict.fix,
         fixable=verdict.repair is not None,
         crashed=crashed,
+        skipped=skipped,
     )

@@ -63,7 +63,7 @@ def explained(error: BaseException) -> tuple[str, str]:
 def _place(case: Case) -> str:
     parts = urlsplit(case.rooms.settings.database)
     if parts.scheme.startswith("sqlite"):
-        return f"the SQLite file {parts.path.removeprefix('/') or ':memory:'}"
+        return f"The SQLite file {parts.path.removeprefix('/') or ':memory:'}"
     host = parts.netloc.rpartition("@")[2] or "this machine"
     return f"PostgreSQL at {host}, database {parts.path.removeprefix('/')},"
 
@@ -74,7 +74,7 @@ async def _answers(case: Case) -> Verdict:
         facts = await case.rooms.database.facts()
     except (BartizanError, OSError) as error:
         why, fix = explained(error)
-        return Verdict.problem(f"{_place(case).capitalize()} does not answer: {why}.", fix)
+        return Verdict.problem(f"{_place(case)} does not answer: {why}.", fix)
     return _version(case.rooms.database.kind, facts)
 
 

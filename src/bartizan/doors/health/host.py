@@ -1,12 +1,11 @@
 """The host application's routes: what stands in our way, and what stands open."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
 from typing import Any
 
-from fastapi import APIRouter
-from starlette.routing import BaseRoute, Match, Mount, Route
+from starlette.routing import Match, Route
 
+from bartizan.doors.frameworks import host_of, routes_of
 from bartizan.doors.guard.policy import SAFE, Policy
 from bartizan.foundation.capability import Check, Verdict
 
@@ -16,31 +15,6 @@ _PATIENCE = 10.0
 _SHOWN = 5
 
 
-def host_of(app: Any) -> Any:
-    """Give the application behind the gate."""
-    return getattr(app, "_app", app) if hasattr(app, "bz") else app
-
-
-def routes_of(app: Any) -> list[tuple[str, frozenset[str]]]:
-    """List the paths of an application with their methods, as far as it is built of Starlette's routes."""
-    return list(_walk(getattr(app, "routes", ()), ""))
-
-
-def _walk(routes: Sequence[BaseRoute], above: str) -> Iterator[tuple[str, frozenset[str]]]:
-    for route in routes:
-        inner = getattr(route, "original_router", None)  # newer FastAPI keeps included routers apart
-        if isinstance(inner, APIRouter):
-            context = getattr(route, "include_context", None)
-            yield from _walk(inner.routes, above + str(getattr(context, "prefix", "") or ""))
-        elif isinstance(route, Mount):
-            if route.routes:
-                yield from _walk(route.routes, above + route.path)
-            else:
-                yield f"{above}{route.path}/*", frozenset()
-        elif path := getattr(route, "path", None):
-            yield above + path, frozenset(getattr(route, "methods", None) or ())
-
-
 def _mount(case: Case) -> Verdict:
     mount = case.given.mount
     host = host_of(case.app)
@@ -48,7 +22,7 @@ def _mount(case: Case) -> Verdict:
         return Verdict.problem(
             "The pages of Bartizan take every path, so the app has none.", "Set BARTIZAN_MOUNT=/_bartizan"
         )
-    taken = sorted({path for path, _ in routes_of(host) if path == mount or path.startswith(f"{mount}/")})
+    taken = sorted({r.path for r in routes_of(host) if r.path == mount or r.path.startswith(f"{mount}/")})
     if taken:
         return Verdict.problem(
             f"The app has routes below {mount}, which never get a request: {', '.join(taken[:_SHOWN])}.",
@@ -64,10 +38,10 @@ def _writes(case: Case) -> Verdict:
     except ValueError as error:
         return Verdict.problem(f"A pattern of the guard's cannot be read: {error}.", "Mend it.")
     open_writes = [
-        f"{method} {path}"
-        for path, methods in routes_of(host_of(case.app))
-        for method in sorted(methods - SAFE)
-        if policy.need(method, path) == "nothing"
+        f"{method} {route.path}"
+        for route in routes_of(host_of(case.app))
+        for method in sorted(route.methods - SAFE)
+        if policy.need(method, route.path) == "nothing"
     ]
     if not open_writes:
         return Verdict.ok("No public path changes anything.")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from bartizan.doors.http.addresses import read_address
 from bartizan.foundation.capability import Check, Verdict
 from bartizan.foundation.crypto import CannotOpen
 from bartizan.foundation.errors import BartizanError
@@ -13,9 +14,11 @@ from .case import Case
 from .database import DATABASE
 from .host import HOST
 from .mail import DELIVERY
-from .web import REACHED
+from .web import REACHED, is_local
 
 _PREVIOUS = "Put the key that was in use before behind the new one: BARTIZAN_SECRET_KEY=new,old"
+_PEOPLE = 3
+"""Fewer may well sit at one machine."""
 _GRACE = 1.2
 """A daily schedule replaces the key; a day late is nothing to speak of."""
 
@@ -92,6 +95,22 @@ async def _owner(case: Case) -> Verdict:
     return Verdict.warning("Nobody is an operator yet.", "bartizan owner link")
 
 
+async def _forwarded(case: Case) -> Verdict:
+    """See by the newest sessions whether everybody seems to come from one machine, as behind a proxy."""
+    page = await case.rooms.sessions.list_all(limit=50)
+    seen = [one.ip for one in page.items if one.ip]
+    people = {one.user_id for one in page.items if one.ip}
+    if len(people) < _PEOPLE:
+        return Verdict.unknown("Too few people have signed in to tell whether a proxy hides them.")
+    address = read_address(seen[0])
+    if len(set(seen)) > 1 or address is None or not address.is_private or is_local(case.given.base_url):
+        return Verdict.ok("People are seen to come from where they are.")
+    return Verdict.warning(
+        f"Everybody seems to come from {seen[0]}: a proxy whose X-Forwarded-For is not believed.",
+        f"Set BARTIZAN_GUARD__TRUSTED_PROXIES={seen[0]}, if that is your proxy.",
+    )
+
+
 def _auth(case: Case) -> Verdict:
     settings = case.rooms.settings
     if settings.enable_auth:
@@ -119,6 +138,13 @@ HELD = (
     ),
 )
 PEOPLE = (
+    Check(
+        code="web.forwarded",
+        group="Web",
+        asks="People are seen to come from where they are, and not all from one proxy.",
+        why="Otherwise address rules, rate limits and the audit log see the proxy, and all share one limit.",
+        look=_forwarded,
+    ),
     Check(
         code="identity.operator",
         group="Identity",

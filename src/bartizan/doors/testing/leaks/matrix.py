@@ -1,0 +1,394 @@
+"""The matrix: every route and verb, as one tenant with what is another's."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from .photograph import Facts, difference, facts, moving, places
+from .report import Leak, Report, Request
+from .samples import Sampler
+from .surface import Operation, Parameter, Surface
+from .tenants import ORGANIZATION, Answer, Make, Tenant, as_kind, compose, is_reference
+
+GATES = ("x-org-id", "x-tenant-id", "x-team-id")
+"""Headers that Bartizan's gate itself reads, and refuses when they name a foreign organization."""
+HOSTS = (
+    "x-organization-id", "x-organization", "x-org", "x-tenant", "x-account-id", "x-account",
+    "x-customer-id", "x-company-id", "x-workspace-id",
+)  # fmt: skip
+"""Headers that applications use for the same."""
+QUERIES = ("org_id", "org", "organization_id", "organization", "tenant_id", "tenant", "account_id")
+_NEARBY = 60
+"""So many reads are looked at again where none is near a write."""
+_FAILED = 500
+_ROUNDS = 4
+_UNPROVED = "its owner gets {status} too, so a refusal proves nothing"
+
+
+class Matrix:
+    """Walks an application as Globex, with what is Acme's."""
+
+    def __init__(
+        self,
+        surface: Surface,
+        acme: Tenant,
+        globex: Tenant,
+        *,
+        make: Sequence[Make] = (),
+        examples: Mapping[str, Any] | None = None,
+        refusals: Collection[int] = (404,),
+    ) -> None:
+        """Take the two tenants; ``refusals`` are the statuses that tell nothing."""
+        self.report = Report()
+        self._surface = surface
+        self._acme, self._globex = acme, globex
+        self._samplers = {t.name: Sampler(t.mark, surface.components) for t in (acme, globex)}
+        self._make = make
+        self._examples = examples or {}
+        self._refusals = set(refusals)
+        self._makers = [o for o in surface.operations if o.method == "POST" and self._creates(o)]
+
+    async def walk(self) -> None:
+        """Do everything, from what harms least to what harms most."""
+        for tenant in (self._acme, self._globex, self._acme):  # Acme owns more: ids that count up differ
+            await self.furnish(tenant)
+        await self._last_resort()
+        reads = [operation for operation in self._surface.operations if operation.reads]
+        for operation in reads:
+            await self._read(operation)
+        await self._follow_links()
+        await self._side_channels(reads)
+        writes = [operation for operation in self._surface.operations if not operation.reads]
+        for operation in sorted(writes, key=lambda o: (o.method == "DELETE", o.method != "POST")):
+            await self._write(operation)
+
+    # What the tenants own
+
+    async def furnish(self, tenant: Tenant) -> None:
+        """Make one of everything that can be made by posting to a collection, and whatever factories make."""
+        for make in self._make:
+            tenant.take(await make(tenant.http))
+        left = list(self._makers)
+        for _ in range(_ROUNDS):
+            done = [operation for operation in left if await self._made(operation, tenant)]
+            left = [operation for operation in left if operation not in done]
+            if not done:
+                break
+        for operation in self._surface.operations:
+            if operation.reads and not operation.names:
+                answer = await tenant.ask(self._own(operation, tenant) or Request("GET", operation.path))
+                if answer.well:
+                    tenant.learn(operation.path, {}, answer.json)
+
+    def _creates(self, operation: Operation) -> bool:
+        """Tell whether posting here makes something: others have a path below, or list it."""
+        return any(
+            other is not operation
+            and (
+                (other.names and other.collection == operation.path and other.path != operation.path)
+                or (other.reads and other.path == operation.path)
+            )
+            for other in self._surface.operations
+        )
+
+    async def _made(self, operation: Operation, tenant: Tenant) -> bool:
+        request = self._own(operation, tenant)
+        if request is None:
+            return False
+        answer = await tenant.ask(request)
+        if answer.well:
+            tenant.learn(operation.path, tenant.fill(operation) or {}, answer.json)
+        return answer.well
+
+    async def _last_resort(self) -> None:
+        """Where a path needs what nobody has made, post to what is left, or put under a name of one's own."""
+        lacking = [o for o in self._surface.operations if o.names and self._acme.fill(o) is None]
+        if not lacking:
+            return
+        others = [
+            o
+            for o in self._surface.operations
+            if o.method == "POST" and not o.names and o not in self._makers and o.schema is not None
+        ]
+        for tenant in (self._acme, self._globex):
+            for operation in others:
+                await self._made(operation, tenant)
+        for operation in lacking:
+            if operation.method == "PUT" and len(operation.names) == 1:
+                for tenant in (self._acme, self._globex):
+                    value = {operation.names[0]: f"{tenant.mark}000"}
+                    request = self._compose(operation, value, tenant)
+                    if (await tenant.ask(request)).well:
+                        tenant.take(value)
+
+    # Reading
+
+    async def _read(self, operation: Operation) -> None:
+        acme, globex = self._acme, self._globex
+        home = self._own(operation, acme)
+        if home is None:
+            lacking = [name for name in operation.names if acme.named(name) is None]
+            self.report.skip(str(operation), f"no value of {', '.join(lacking) or 'its path'} is known")
+            return
+        at_home = await acme.ask(home)
+        if not at_home.well:
+            self.report.skip(str(operation), self._why(at_home))
+            return
+        acme.learn(operation.path, {}, at_home.json)
+        self.report.tried(str(operation))
+        for how, values in self._foreign(operation):
+            answer = await globex.ask(self._compose(operation, values, globex))
+            self._judge(operation, how, answer, by_id=True)
+            headers = {name: acme.org_id for name in self._hosts(operation)}
+            answer = await globex.ask(self._compose(operation, values, globex, headers=headers))
+            self._judge(operation, f"{how}, and headers named Acme's organization", answer, by_id=True)
+        await self._look(operation)
+
+    async def _look(self, operation: Operation) -> None:
+        """Ask for one's own, with hints at the other's organization and things."""
+        acme, globex = self._acme, self._globex
+        values = globex.fill(operation)
+        if values is None:
+            return
+        request = self._compose(operation, values, globex)
+        self._judge(operation, "an ordinary request", await globex.ask(request))
+        for name in GATES:
+            request = self._compose(operation, values, globex, headers={name: acme.org_id})
+            self._judge(operation, f"the header {name} named Acme", await globex.ask(request))
+        for name in self._hosts(operation):
+            request = self._compose(operation, values, globex, headers={name: acme.org_id})
+            self._judge(operation, f"the header {name} named Acme", await globex.ask(request))
+        request = self._compose(operation, values, globex, query=dict.fromkeys(QUERIES, acme.org_id))
+        self._judge(operation, "the query named Acme's organization", await globex.ask(request))
+        for parameter in operation.parameters_in("query"):
+            for how, value in self._hints(parameter):
+                request = self._compose(operation, values, globex, query={parameter.name: value})
+                self._judge(operation, f"the query's {parameter.name} {how}", await globex.ask(request))
+
+    def _hints(self, parameter: Parameter) -> list[tuple[str, str]]:
+        """Give what is worth asking for in a query."""
+        if is_reference(parameter.name) or self._acme.named(parameter.name) is not None:
+            value = self._acme.named(parameter.name)
+            return [] if value is None else [("named what is Acme's", value)]
+        schema = parameter.schema
+        kinds = {schema.get("type"), *(part.get("type") for part in schema.get("anyOf", ()))}
+        if "string" not in kinds or "enum" in schema or schema.get("format"):
+            return []
+        return [
+            ("searched for what Acme wrote", self._acme.mark),
+            ("searched for a common word", "sample"),
+            ("was empty", ""),
+        ]
+
+    def _hosts(self, operation: Operation) -> list[str]:
+        declared = [p.name.lower() for p in operation.parameters_in("header") if ORGANIZATION.match(p.name)]
+        return [*HOSTS, *(name for name in declared if name not in {*HOSTS, *GATES})]
+
+    async def _follow_links(self) -> None:
+        """Fetch as Globex whatever Acme's answers link to, if the link is Acme's alone."""
+        acme, globex = self._acme, self._globex
+        for link in [link for link in acme.links if self._is_acmes(link)]:
+            at_home = await acme.ask(Request("GET", link))
+            if not at_home.well:
+                continue
+            answer = await globex.ask(Request("GET", link))
+            route = next((str(o) for o in self._surface.operations if _covers(o, link)), f"GET {link}")
+            self.report.tried(route)
+            if answer.well:
+                self._leak(route, "a link from Acme's answers was followed", "answered 2xx", answer)
+
+    def _is_acmes(self, link: str) -> bool:
+        own = [self._acme.mark, self._acme.org_id, self._acme.who.id]
+        return any(one in link for one in own)
+
+    # What shows without being told
+
+    async def _side_channels(self, reads: Sequence[Operation]) -> None:
+        """See whether Globex's answers change when only Acme does something."""
+        leaking = {leak.route for leak in self.report.leaks}
+        looks = [o for o in reads if str(o) not in leaking and self._globex.fill(o) is not None]
+        first, second = await self._photograph(self._globex, looks), await self._photograph(self._globex, looks)
+        shaky = moving(first, second)
+        changed: dict[str, set[str]] = {str(o): set() for o in looks}
+        before = second
+        for number in range(2):
+            await self.furnish(self._acme)
+            after = await self._photograph(self._globex, looks)
+            for operation in looks:
+                name = str(operation)
+                new = places(before[name], after[name]) - shaky[name]
+                changed[name] = new if number == 0 else changed[name] & new
+            again = await self._photograph(self._globex, looks)
+            for name, more in moving(after, again).items():
+                shaky[name] |= more
+            before = again
+        for operation in looks:
+            if seen := changed[str(operation)] - shaky[str(operation)]:
+                what = f"{', '.join(sorted(seen)[:3])} changed when Acme wrote, though Globex did nothing"
+                request = self._own(operation, self._globex) or Request("GET", operation.path)
+                self._leak(str(operation), "the answer was watched while Acme wrote", what, Answer(request, 0))
+
+    async def _photograph(self, tenant: Tenant, reads: Sequence[Operation]) -> dict[str, Facts]:
+        found: dict[str, Facts] = {}
+        for operation in reads:
+            if request := self._own(operation, tenant):
+                answer = await tenant.ask(request)
+                found[str(operation)] = facts(answer.status, answer.json, answer.text)
+        return found
+
+    # Writing
+
+    async def _write(self, operation: Operation) -> None:
+        acme, globex = self._acme, self._globex
+        if operation.names:
+            await self._renew(operation)
+            if acme.fill(operation) is None:
+                lacking = [name for name in operation.names if acme.named(name) is None]
+                self.report.skip(str(operation), f"no value of {', '.join(lacking) or 'its path'} is known")
+                return
+            for how, values in self._foreign(operation):
+                request = self._compose(operation, values, globex)
+                await self._attack(operation, how, request, by_id=True)
+                headers = {name: acme.org_id for name in self._hosts(operation)}
+                request = self._compose(operation, values, globex, headers=headers)
+                await self._attack(operation, f"{how}, and headers named Acme", request, by_id=True)
+        await self._write_by_body(operation)
+        at_home = await acme.ask(self._own(operation, acme) or Request(operation.method, operation.path))
+        if at_home.well or at_home.status in {301, 302, 303, 307, 308}:
+            self.report.tried(str(operation))
+        else:
+            self.report.skip(str(operation), self._why(at_home))
+
+    async def _write_by_body(self, operation: Operation) -> None:
+        """Name what is Acme's in the body, in headers and in the query, one after the other."""
+        acme, globex = self._acme, self._globex
+        values = globex.fill(operation)
+        if values is None:
+            return
+        sampler = self._samplers[globex.name]
+        fields = sampler.properties(operation.schema or {})
+        bare = operation.schema is None and not operation.documented and not operation.names
+        for name, schema in fields.items():
+            foreign = self._named_in_body(operation, name)
+            if foreign is None or globex.owns(foreign):
+                continue
+            body = {name: as_kind(foreign, sampler.resolved(schema))}
+            request = self._compose(operation, values, globex, body=body)
+            thing = is_reference(name) and not ORGANIZATION.match(name) and foreign != acme.who.id
+            await self._attack(operation, f"the body's {name} named Acme's", request, by_id=thing)
+        if bare:
+            return
+        headers = {name: acme.org_id for name in self._hosts(operation)}
+        request = self._compose(operation, values, globex, headers=headers)
+        await self._attack(operation, "headers named Acme's organization", request)
+        for parameter in operation.parameters_in("query"):
+            foreign = acme.named(parameter.name) if is_reference(parameter.name) else None
+            if foreign is not None and not globex.owns(foreign):
+                request = self._compose(operation, values, globex, query={parameter.name: foreign})
+                await self._attack(operation, f"the query's {parameter.name} named Acme's", request)
+
+    def _named_in_body(self, operation: Operation, name: str) -> str | None:
+        if name == "id":
+            things = [t for t in self._acme.things if operation.path.startswith(t.collection.rstrip("/"))]
+            return things[-1].values.get("id") if things else None
+        return self._acme.named(name) if is_reference(name) or name in self._acme.given else None
+
+    async def _attack(
+        self, operation: Operation, how: str, request: Request, *, by_id: bool = False
+    ) -> None:
+        """Let Globex try, and compare what Acme sees before and after."""
+        near = self._near(operation)
+        one, other = await self._photograph(self._acme, near), await self._photograph(self._acme, near)
+        shaky = moving(one, other)
+        answer = await self._globex.ask(request)
+        self._judge(operation, how, answer, by_id=by_id)
+        after = await self._photograph(self._acme, near)
+        for name, seen in other.items():
+            if found := difference(seen, after.get(name, Facts()), shaky.get(name, set())):
+                self._leak(str(operation), how, f"Acme's data changed ({name}: {found[0]})", answer)
+                return
+
+    def _near(self, operation: Operation) -> list[Operation]:
+        """Give the reads that would show what a write did."""
+        reads = [o for o in self._surface.operations if o.reads and self._acme.fill(o) is not None]
+        root = _root(operation.path)
+        near = [o for o in reads if _root(o.path) == root]
+        return near or reads[:_NEARBY]
+
+    async def _renew(self, operation: Operation) -> None:
+        """Give Acme something new to lose, so that each attack meets a thing that is still there."""
+        for make in self._make:
+            self._acme.take(await make(self._acme.http))
+        for maker in self._makers:
+            if any(operation.path.startswith(maker.path.rstrip("/") + "/") for _ in (0,)):
+                await self._made(maker, self._acme)
+
+    # Judging
+
+    def _foreign(self, operation: Operation) -> list[tuple[str, dict[str, str]]]:
+        """Give the ways to name what is Acme's in the path; ids that Globex has too prove nothing."""
+        theirs, own = self._acme.fill(operation), self._globex.fill(operation)
+        if theirs is None or not operation.names:
+            return []
+        if all(self._globex.owns(value) for value in theirs.values()):
+            self.report.skip(str(operation), "both tenants have the same ids, so a path names one's own")
+            return []
+        found = [(f"the path named Acme's {', '.join(operation.names)}", theirs)]
+        last = operation.names[-1]
+        if own and len(operation.names) > 1 and not self._globex.owns(theirs[last]):
+            found.append((f"the path named Acme's {last} below Globex's own", {**own, last: theirs[last]}))
+        return found
+
+    def _judge(self, operation: Operation, how: str, answer: Answer, *, by_id: bool = False) -> None:
+        route = str(operation)
+        if told := self._acme.told_by(answer):
+            self._leak(route, how, f"the answer ({answer.status}) tells {', '.join(told[:3])}", answer)
+        elif by_id and answer.well:
+            self._leak(route, how, f"answered {answer.status} instead of {min(self._refusals)}", answer)
+        elif by_id and answer.status == 403 and answer.status not in self._refusals:  # noqa: PLR2004
+            if "headers" not in how:  # the gate itself says 403 to a foreign organization
+                what = "answered 403, which tells that it is there (allow it with refusals=(403, 404))"
+                self._leak(route, how, what, answer)
+        elif answer.status >= _FAILED or answer.status == 0:
+            self.report.skip(f"{route} ({how})", f"answered {answer.status}: {answer.text[:80]}")
+
+    def _leak(self, route: str, how: str, what: str, answer: Answer) -> None:
+        self.report.add(Leak(route, how, what, answer.request.curl(self._globex.variable)))
+
+    def _why(self, answer: Answer) -> str:
+        said = " ".join(answer.text.split())[:120]
+        return f"{_UNPROVED.format(status=answer.status or 'no answer')}: {said}"
+
+    def _own(self, operation: Operation, tenant: Tenant) -> Request | None:
+        values = tenant.fill(operation)
+        return None if values is None else self._compose(operation, values, tenant)
+
+    def _compose(
+        self,
+        operation: Operation,
+        values: Mapping[str, str],
+        tenant: Tenant,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Request:
+        return compose(
+            operation,
+            values,
+            self._samplers[tenant.name],
+            tenant,
+            body=body,
+            query=query,
+            headers=headers,
+            examples=self._examples,
+        )
+
+
+def _root(path: str) -> str:
+    return path.partition("/{")[0].rstrip("/")
+
+
+def _covers(operation: Operation, link: str) -> bool:
+    """Tell whether a link is one that an operation answers, as far as its fixed parts tell."""
+    path = link.partition("?")[0]
+    return operation.method == "GET" and bool(operation.names) and path.startswith(_root(operation.path) + "/")
