@@ -5,7 +5,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, HTTPException, Request, Response, UploadFile, WebSocket, WebSocketDisconnect
+from fastapi import (
+    Depends,
+    FastAPI,
+    HTTPException,
+    Request,
+    Response,
+    UploadFile,
+    WebSocket,
+    WebSocketDisconnect,
+)
 from pydantic import BaseModel
 from sqlalchemy import Column, Integer, MetaData, String, Table, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -122,14 +131,18 @@ def planted(database: str, settings: dict[str, Any], leaks: Collection[str]) -> 
     @app.post("/notes", status_code=201)
     async def write(new: NewNote, org_id: Org) -> dict[str, Any]:
         async with engine.begin() as connection:
-            made = await connection.execute(insert(notes).values(org_id=org_id, text=new.text).returning(notes.c.id))
+            made = await connection.execute(
+                insert(notes).values(org_id=org_id, text=new.text).returning(notes.c.id)
+            )
             note_id = made.scalar_one()
         await tell(org_id, f"new: {new.text}")
         return {"id": note_id, "text": new.text}
 
     @app.get("/notes")
     async def listing(org_id: Org) -> list[dict[str, Any]]:
-        found = await all_of(select(notes.c.id, notes.c.text).where(mine("list", org_id)).order_by(notes.c.id))
+        found = await all_of(
+            select(notes.c.id, notes.c.text).where(mine("list", org_id)).order_by(notes.c.id)
+        )
         return found
 
     @app.get("/notes/{note_id}")
@@ -147,7 +160,9 @@ def planted(database: str, settings: dict[str, Any], leaks: Collection[str]) -> 
     @app.delete("/notes/{note_id}", status_code=204)
     async def remove(note_id: int, org_id: Org) -> None:
         async with engine.begin() as connection:
-            gone = await connection.execute(delete(notes).where(notes.c.id == note_id, mine("delete", org_id)))
+            gone = await connection.execute(
+                delete(notes).where(notes.c.id == note_id, mine("delete", org_id))
+            )
         if not gone.rowcount or "delete" in leaks and False:
             raise HTTPException(404)
 

@@ -27,3 +27,15 @@ async def test_the_same_application_without_leaks_raises_no_alarm(
     report = await bartizan_leaks(planted(database_url, bartizan_settings, ()), patience=0.2)
     report.assert_none(complete=True)
     assert set(LEAKS.values()) <= set(report.exercised), str(report)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "leak", ["get", "list", "update", "delete", "count", "header-write", "reference", "broadcast", "existence"]
+)
+@pytest.mark.feature("X-07")
+async def test_a_single_leak_is_found_and_nothing_else(
+    bartizan_leaks: FindLeaks, bartizan_settings: dict[str, Any], database_url: str, leak: str
+) -> None:
+    report = await bartizan_leaks(planted(database_url, bartizan_settings, [leak]), patience=0.2)
+    assert {found.route for found in report.leaks} == {LEAKS[leak]}, str(report)

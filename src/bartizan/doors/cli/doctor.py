@@ -190,5 +190,7 @@ def _line(finding: Finding, *, why: bool) -> None:
 
 def _could_not(what: str) -> None:
     click.secho(what, fg="red", bold=True, err=True)
-    click.echo("  Please report it, with `bartizan --version` and what is special about this machine.", err=True)
+    click.echo(
+        "  Please report it, with `bartizan --version` and what is special about this machine.", err=True
+    )
     sys.exit(2)

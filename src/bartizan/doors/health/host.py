@@ -115,7 +115,8 @@ def _shadowed(case: Case) -> Verdict:
     if not hidden:
         return Verdict.ok("No route of the app hides another one.")
     return Verdict.warning(
-        f"Routes that never get a request: {', '.join(hidden[:_SHOWN])}.", "Declare them before the general one."
+        f"Routes that never get a request: {', '.join(hidden[:_SHOWN])}.",
+        "Declare them before the general one.",
     )
 
 

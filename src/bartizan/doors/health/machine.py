@@ -152,7 +152,9 @@ def _secret_files(case: Case) -> Verdict | Sequence[Verdict]:
     files = list(dict.fromkeys(_files_with_secrets(case)))
     found = [complaint for file in files if (complaint := open_mode(file))]
     names = ", ".join(str(file) for file in files)
-    return found or Verdict.ok(f"Closed to others: {names}." if files else "No secret is kept in a file here.")
+    return found or Verdict.ok(
+        f"Closed to others: {names}." if files else "No secret is kept in a file here."
+    )
 
 
 def _files_with_secrets(case: Case) -> Iterator[Path]:

@@ -44,7 +44,11 @@ def _backend(case: Case) -> Verdict | Sequence[Verdict]:
                 "BARTIZAN_EMAIL__SENDER='Acme <no-reply@acme.example>', at a domain of yours",
             )
         )
-    if email.backend == "smtp" and email.tls == "none" and email.host not in {"localhost", "127.0.0.1", "::1"}:
+    if (
+        email.backend == "smtp"
+        and email.tls == "none"
+        and email.host not in {"localhost", "127.0.0.1", "::1"}
+    ):
         found.append(
             Verdict.warning(
                 f"Mail travels to {email.host} unencrypted, links to set passwords too.",

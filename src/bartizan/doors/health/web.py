@@ -100,7 +100,9 @@ def _public(case: Case) -> Verdict | Sequence[Verdict]:
         for path in paths
         if not path.startswith("/") or "*" in path[:-1]
     ]
-    return found or Verdict.ok(f"{len(paths)} paths of the app need no sign-in." if paths else "None is public.")
+    return found or Verdict.ok(
+        f"{len(paths)} paths of the app need no sign-in." if paths else "None is public."
+    )
 
 
 def _cors(case: Case) -> Verdict | Sequence[Verdict]:

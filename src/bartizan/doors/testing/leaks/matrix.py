@@ -1,7 +1,10 @@
 """The matrix: every route and verb, as one tenant with what is another's."""
 
 from collections.abc import Collection, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
+
+from bartizan.doors.testing.cast import HOST
 
 from .photograph import Facts, difference, facts, moving, places
 from .report import Leak, Report, Request
@@ -20,6 +23,7 @@ QUERIES = ("org_id", "org", "organization_id", "organization", "tenant_id", "ten
 _NEARBY = 60
 """So many reads are looked at again where none is near a write."""
 _FAILED = 500
+_ELSEWHERE = frozenset({301, 302, 303, 307, 308})
 _ROUNDS = 4
 _UNPROVED = "its owner gets {status} too, so a refusal proves nothing"
 
@@ -41,10 +45,13 @@ class Matrix:
         self.report = Report()
         self._surface = surface
         self._acme, self._globex = acme, globex
+        acme.rival, globex.rival = globex, acme
         self._samplers = {t.name: Sampler(t.mark, surface.components) for t in (acme, globex)}
         self._make = make
         self._examples = examples or {}
         self._refusals = set(refusals)
+        self._shaky: dict[str, set[str]] = {}
+        """What moves by itself in Acme's answers."""
         self._makers = [o for o in surface.operations if o.method == "POST" and self._creates(o)]
 
     async def walk(self) -> None:
@@ -57,6 +64,8 @@ class Matrix:
             await self._read(operation)
         await self._follow_links()
         await self._side_channels(reads)
+        one, other = await self._photograph(self._acme, reads), await self._photograph(self._acme, reads)
+        self._shaky = moving(one, other)
         writes = [operation for operation in self._surface.operations if not operation.reads]
         for operation in sorted(writes, key=lambda o: (o.method == "DELETE", o.method != "POST")):
             await self._write(operation)
@@ -75,7 +84,9 @@ class Matrix:
                 break
         for operation in self._surface.operations:
             if operation.reads and not operation.names:
-                answer = await tenant.ask(self._own(operation, tenant) or Request("GET", operation.path))
+                answer = await tenant.ask(
+                    self._own(operation, tenant) or Request("GET", HOST + operation.path)
+                )
                 if answer.well:
                     tenant.learn(operation.path, {}, answer.json)
 
@@ -123,11 +134,10 @@ class Matrix:
     # Reading
 
     async def _read(self, operation: Operation) -> None:
-        acme, globex = self._acme, self._globex
+        acme = self._acme
         home = self._own(operation, acme)
         if home is None:
-            lacking = [name for name in operation.names if acme.named(name) is None]
-            self.report.skip(str(operation), f"no value of {', '.join(lacking) or 'its path'} is known")
+            self._lacking(operation)
             return
         at_home = await acme.ask(home)
         if not at_home.well:
@@ -136,33 +146,56 @@ class Matrix:
         acme.learn(operation.path, {}, at_home.json)
         self.report.tried(str(operation))
         for how, values in self._foreign(operation):
-            answer = await globex.ask(self._compose(operation, values, globex))
-            self._judge(operation, how, answer, by_id=True)
-            headers = {name: acme.org_id for name in self._hosts(operation)}
-            answer = await globex.ask(self._compose(operation, values, globex, headers=headers))
-            self._judge(operation, f"{how}, and headers named Acme's organization", answer, by_id=True)
+            if not await self._ask(operation, how, values, by_id=True):
+                await self._ask_by_headers(operation, how, values, by_id=True)
         await self._look(operation)
 
     async def _look(self, operation: Operation) -> None:
         """Ask for one's own, with hints at the other's organization and things."""
-        acme, globex = self._acme, self._globex
-        values = globex.fill(operation)
-        if values is None:
-            return
-        request = self._compose(operation, values, globex)
-        self._judge(operation, "an ordinary request", await globex.ask(request))
+        acme, values = self._acme, self._globex.fill(operation)
+        if values is None or await self._ask(operation, "an ordinary request", values):
+            return  # what leaks by itself leaks with every hint
         for name in GATES:
-            request = self._compose(operation, values, globex, headers={name: acme.org_id})
-            self._judge(operation, f"the header {name} named Acme", await globex.ask(request))
-        for name in self._hosts(operation):
-            request = self._compose(operation, values, globex, headers={name: acme.org_id})
-            self._judge(operation, f"the header {name} named Acme", await globex.ask(request))
-        request = self._compose(operation, values, globex, query=dict.fromkeys(QUERIES, acme.org_id))
-        self._judge(operation, "the query named Acme's organization", await globex.ask(request))
+            await self._ask(operation, f"the header {name} named Acme", values, headers={name: acme.org_id})
+        await self._ask_by_headers(operation, "an ordinary path", values)
+        query = dict.fromkeys(QUERIES, acme.org_id)
+        await self._ask(operation, "the query named Acme's organization", values, query=query)
         for parameter in operation.parameters_in("query"):
             for how, value in self._hints(parameter):
-                request = self._compose(operation, values, globex, query={parameter.name: value})
-                self._judge(operation, f"the query's {parameter.name} {how}", await globex.ask(request))
+                query = {parameter.name: value}
+                if await self._ask(operation, f"the query's {parameter.name} {how}", values, query=query):
+                    break
+
+    async def _ask(
+        self,
+        operation: Operation,
+        how: str,
+        values: Mapping[str, str],
+        *,
+        by_id: bool = False,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bool:
+        """Let Globex ask, and tell whether something leaked."""
+        request = self._compose(operation, values, self._globex, query=query, headers=headers)
+        answer = await self._globex.ask(request)
+        return self._judge(operation, how, answer, by_id=by_id, by_header=headers is not None)
+
+    async def _ask_by_headers(
+        self, operation: Operation, how: str, values: Mapping[str, str], *, by_id: bool = False
+    ) -> None:
+        """Name Acme in every header that hosts use; where that leaks, find out which one it was."""
+        headers = dict.fromkeys(self._hosts(operation), self._acme.org_id)
+        answer = await self._globex.ask(self._compose(operation, values, self._globex, headers=headers))
+        if not self._verdict(answer, by_id=by_id, by_header=True):
+            return
+        for name in headers:
+            alone = {name: self._acme.org_id}
+            if await self._ask(
+                operation, f"{how}, the header {name} named Acme", values, by_id=by_id, headers=alone
+            ):
+                return
+        self._judge(operation, f"{how}, headers named Acme", answer, by_id=by_id, by_header=True)
 
     def _hints(self, parameter: Parameter) -> list[tuple[str, str]]:
         """Give what is worth asking for in a query."""
@@ -187,13 +220,13 @@ class Matrix:
         """Fetch as Globex whatever Acme's answers link to, if the link is Acme's alone."""
         acme, globex = self._acme, self._globex
         for link in [link for link in acme.links if self._is_acmes(link)]:
-            at_home = await acme.ask(Request("GET", link))
+            at_home = await acme.ask(Request("GET", HOST + link))
             if not at_home.well:
                 continue
-            answer = await globex.ask(Request("GET", link))
+            answer = await globex.ask(Request("GET", HOST + link))
             route = next((str(o) for o in self._surface.operations if _covers(o, link)), f"GET {link}")
             self.report.tried(route)
-            if answer.well:
+            if answer.well and not self.report.of(route):
                 self._leak(route, "a link from Acme's answers was followed", "answered 2xx", answer)
 
     def _is_acmes(self, link: str) -> bool:
@@ -206,7 +239,10 @@ class Matrix:
         """See whether Globex's answers change when only Acme does something."""
         leaking = {leak.route for leak in self.report.leaks}
         looks = [o for o in reads if str(o) not in leaking and self._globex.fill(o) is not None]
-        first, second = await self._photograph(self._globex, looks), await self._photograph(self._globex, looks)
+        first, second = (
+            await self._photograph(self._globex, looks),
+            await self._photograph(self._globex, looks),
+        )
         shaky = moving(first, second)
         changed: dict[str, set[str]] = {str(o): set() for o in looks}
         before = second
@@ -224,8 +260,10 @@ class Matrix:
         for operation in looks:
             if seen := changed[str(operation)] - shaky[str(operation)]:
                 what = f"{', '.join(sorted(seen)[:3])} changed when Acme wrote, though Globex did nothing"
-                request = self._own(operation, self._globex) or Request("GET", operation.path)
-                self._leak(str(operation), "the answer was watched while Acme wrote", what, Answer(request, 0))
+                request = self._own(operation, self._globex) or Request("GET", HOST + operation.path)
+                self._leak(
+                    str(operation), "the answer was watched while Acme wrote", what, Answer(request, 0)
+                )
 
     async def _photograph(self, tenant: Tenant, reads: Sequence[Operation]) -> dict[str, Facts]:
         found: dict[str, Facts] = {}
@@ -242,18 +280,23 @@ class Matrix:
         if operation.names:
             await self._renew(operation)
             if acme.fill(operation) is None:
-                lacking = [name for name in operation.names if acme.named(name) is None]
-                self.report.skip(str(operation), f"no value of {', '.join(lacking) or 'its path'} is known")
+                self._lacking(operation)
                 return
             for how, values in self._foreign(operation):
                 request = self._compose(operation, values, globex)
-                await self._attack(operation, how, request, by_id=True)
-                headers = {name: acme.org_id for name in self._hosts(operation)}
-                request = self._compose(operation, values, globex, headers=headers)
-                await self._attack(operation, f"{how}, and headers named Acme", request, by_id=True)
-        await self._write_by_body(operation)
-        at_home = await acme.ask(self._own(operation, acme) or Request(operation.method, operation.path))
-        if at_home.well or at_home.status in {301, 302, 303, 307, 308}:
+                if not await self._attack(operation, how, request, by_id=True):
+                    headers = dict.fromkeys(self._hosts(operation), acme.org_id)
+                    request = self._compose(operation, values, globex, headers=headers)
+                    await self._attack(operation, f"{how}, headers named Acme", request, by_id=True)
+        if not self.report.of(str(operation)):
+            await self._write_by_body(operation)
+        if self.report.of(str(operation)):
+            self.report.tried(str(operation))
+            return
+        at_home = await acme.ask(
+            self._own(operation, acme) or Request(operation.method, HOST + operation.path)
+        )
+        if at_home.well or at_home.status in _ELSEWHERE:
             self.report.tried(str(operation))
         else:
             self.report.skip(str(operation), self._why(at_home))
@@ -265,26 +308,23 @@ class Matrix:
         if values is None:
             return
         sampler = self._samplers[globex.name]
-        fields = sampler.properties(operation.schema or {})
-        bare = operation.schema is None and not operation.documented and not operation.names
-        for name, schema in fields.items():
+        for name, schema in sampler.properties(operation.schema or {}).items():
             foreign = self._named_in_body(operation, name)
-            if foreign is None or globex.owns(foreign):
+            if foreign is None or globex.goes_by(name, foreign):
                 continue
             body = {name: as_kind(foreign, sampler.resolved(schema))}
             request = self._compose(operation, values, globex, body=body)
             thing = is_reference(name) and not ORGANIZATION.match(name) and foreign != acme.who.id
             await self._attack(operation, f"the body's {name} named Acme's", request, by_id=thing)
-        if bare:
-            return
-        headers = {name: acme.org_id for name in self._hosts(operation)}
-        request = self._compose(operation, values, globex, headers=headers)
-        await self._attack(operation, "headers named Acme's organization", request)
         for parameter in operation.parameters_in("query"):
             foreign = acme.named(parameter.name) if is_reference(parameter.name) else None
-            if foreign is not None and not globex.owns(foreign):
+            if foreign is not None and not globex.goes_by(parameter.name, foreign):
                 request = self._compose(operation, values, globex, query={parameter.name: foreign})
                 await self._attack(operation, f"the query's {parameter.name} named Acme's", request)
+        if not self.report.of(str(operation)):
+            headers = dict.fromkeys(self._hosts(operation), acme.org_id)
+            request = self._compose(operation, values, globex, headers=headers)
+            await self._attack(operation, "headers named Acme's organization", request)
 
     def _named_in_body(self, operation: Operation, name: str) -> str | None:
         if name == "id":
@@ -292,34 +332,33 @@ class Matrix:
             return things[-1].values.get("id") if things else None
         return self._acme.named(name) if is_reference(name) or name in self._acme.given else None
 
-    async def _attack(
-        self, operation: Operation, how: str, request: Request, *, by_id: bool = False
-    ) -> None:
-        """Let Globex try, and compare what Acme sees before and after."""
+    async def _attack(self, operation: Operation, how: str, request: Request, *, by_id: bool = False) -> bool:
+        """Let Globex try, compare what Acme sees before and after, and tell whether something leaked."""
         near = self._near(operation)
-        one, other = await self._photograph(self._acme, near), await self._photograph(self._acme, near)
-        shaky = moving(one, other)
+        before = await self._photograph(self._acme, near)
         answer = await self._globex.ask(request)
-        self._judge(operation, how, answer, by_id=by_id)
+        leaked = self._judge(operation, how, answer, by_id=by_id, by_header="headers" in how)
         after = await self._photograph(self._acme, near)
-        for name, seen in other.items():
-            if found := difference(seen, after.get(name, Facts()), shaky.get(name, set())):
+        for name, seen in before.items():
+            if found := difference(seen, after.get(name, Facts()), self._shaky.get(name, set())):
                 self._leak(str(operation), how, f"Acme's data changed ({name}: {found[0]})", answer)
-                return
+                return True
+        return leaked
 
     def _near(self, operation: Operation) -> list[Operation]:
-        """Give the reads that would show what a write did."""
-        reads = [o for o in self._surface.operations if o.reads and self._acme.fill(o) is not None]
+        """Give the reads that would show what a write did; what leaks itself shows Globex's doings anyway."""
+        leaking = {leak.route for leak in self.report.leaks}
+        known = [o for o in self._surface.operations if o.reads and str(o) not in leaking]
+        reads = [o for o in known if self._acme.fill(o) is not None]
         root = _root(operation.path)
-        near = [o for o in reads if _root(o.path) == root]
-        return near or reads[:_NEARBY]
+        return [o for o in reads if _root(o.path) == root] or reads[:_NEARBY]
 
     async def _renew(self, operation: Operation) -> None:
         """Give Acme something new to lose, so that each attack meets a thing that is still there."""
         for make in self._make:
             self._acme.take(await make(self._acme.http))
         for maker in self._makers:
-            if any(operation.path.startswith(maker.path.rstrip("/") + "/") for _ in (0,)):
+            if operation.path.startswith(maker.path.rstrip("/") + "/"):
                 await self._made(maker, self._acme)
 
     # Judging
@@ -329,27 +368,43 @@ class Matrix:
         theirs, own = self._acme.fill(operation), self._globex.fill(operation)
         if theirs is None or not operation.names:
             return []
-        if all(self._globex.owns(value) for value in theirs.values()):
+        last = operation.names[-1]
+        if self._globex.holds(operation, theirs[last]):
             self.report.skip(str(operation), "both tenants have the same ids, so a path names one's own")
             return []
         found = [(f"the path named Acme's {', '.join(operation.names)}", theirs)]
-        last = operation.names[-1]
-        if own and len(operation.names) > 1 and not self._globex.owns(theirs[last]):
+        if own and len(operation.names) > 1 and own[operation.names[0]] != theirs[operation.names[0]]:
             found.append((f"the path named Acme's {last} below Globex's own", {**own, last: theirs[last]}))
         return found
 
-    def _judge(self, operation: Operation, how: str, answer: Answer, *, by_id: bool = False) -> None:
-        route = str(operation)
+    def _judge(self, operation: Operation, how: str, answer: Answer, *, by_id: bool, by_header: bool) -> bool:
+        """Note what an answer gives away; tell whether it did."""
+        if what := self._verdict(answer, by_id=by_id, by_header=by_header):
+            self._leak(str(operation), how, what, answer)
+            return True
+        if answer.status >= _FAILED or answer.status == 0:
+            self.report.skip(f"{operation} ({how})", f"answered {answer.status}: {answer.text[:80]}")
+        return False
+
+    def _verdict(self, answer: Answer, *, by_id: bool, by_header: bool) -> str:
+        """Say what an answer gives away; nothing, if it gives nothing away."""
         if told := self._acme.told_by(answer):
-            self._leak(route, how, f"the answer ({answer.status}) tells {', '.join(told[:3])}", answer)
-        elif by_id and answer.well:
-            self._leak(route, how, f"answered {answer.status} instead of {min(self._refusals)}", answer)
-        elif by_id and answer.status == 403 and answer.status not in self._refusals:  # noqa: PLR2004
-            if "headers" not in how:  # the gate itself says 403 to a foreign organization
-                what = "answered 403, which tells that it is there (allow it with refusals=(403, 404))"
-                self._leak(route, how, what, answer)
-        elif answer.status >= _FAILED or answer.status == 0:
-            self.report.skip(f"{route} ({how})", f"answered {answer.status}: {answer.text[:80]}")
+            return f"the answer ({answer.status}) tells {', '.join(told[:3])}"
+        if by_id and answer.well:
+            return f"answered {answer.status} instead of {min(self._refusals)}"
+        # To a header that names a foreign organization the gate itself says 403, whatever there is.
+        if (
+            by_id
+            and not by_header
+            and answer.status == HTTPStatus.FORBIDDEN
+            and answer.status not in self._refusals
+        ):
+            return "answered 403, which tells that it is there (allow it with refusals=(403, 404))"
+        return ""
+
+    def _lacking(self, operation: Operation) -> None:
+        unknown = [name for name in operation.names if self._acme.named(name) is None]
+        self.report.skip(str(operation), f"no value of {', '.join(unknown) or 'its path'} is known")
 
     def _leak(self, route: str, how: str, what: str, answer: Answer) -> None:
         self.report.add(Leak(route, how, what, answer.request.curl(self._globex.variable)))
@@ -391,4 +446,6 @@ def _root(path: str) -> str:
 def _covers(operation: Operation, link: str) -> bool:
     """Tell whether a link is one that an operation answers, as far as its fixed parts tell."""
     path = link.partition("?")[0]
-    return operation.method == "GET" and bool(operation.names) and path.startswith(_root(operation.path) + "/")
+    return (
+        operation.method == "GET" and bool(operation.names) and path.startswith(_root(operation.path) + "/")
+    )

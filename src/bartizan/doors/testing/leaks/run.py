@@ -32,7 +32,9 @@ def house_of(app: Any) -> Bartizan:
     """Give the house that stands in front of an application."""
     found = getattr(app, "bz", None) or getattr(getattr(app, "state", None), "bartizan", None)
     if not isinstance(found, Bartizan):
-        message = "Bartizan is not attached to this application: call bartizan.attach(app) or wrap(app) first."
+        message = (
+            "Bartizan is not attached to this application: call bartizan.attach(app) or wrap(app) first."
+        )
         raise NotAttached(message)
     return found
 
@@ -86,7 +88,9 @@ async def find_leaks(
     for route in left_out:
         report.skip(route, "left out by `skip`")
     for mount in surface.mounts:
-        report.skip(f"everything below {mount}", "another application is mounted there; its paths are unknown")
+        report.skip(
+            f"everything below {mount}", "another application is mounted there; its paths are unknown"
+        )
     report.unexercised = [one for one in report.unexercised if one.route not in report.exercised]
     report.requests = acme.requests + globex.requests
     return report
@@ -120,5 +124,3 @@ async def serving(app: ASGIApp) -> AsyncGenerator[None]:
         await asyncio.wait({task}, timeout=_STARTING)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-

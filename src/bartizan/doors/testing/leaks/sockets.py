@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message
 
 from bartizan.doors.testing.cast import HOST
 
-from .matrix import GATES, HOSTS
+from .matrix import HOSTS
 from .report import Leak, Report
 from .surface import PARAMETER, Operation
 from .tenants import Tenant
@@ -124,10 +124,11 @@ class Eavesdropping:
                 self._report.skip(route, "it does not let its owner in")
                 return
             self._report.tried(route)
-            if operation.names and not all(self._globex.owns(value) for value in acmes.values()):
+            if operation.names and not self._globex.holds(operation, acmes[operation.names[-1]]):
                 await self._intrude(route, path, acmes, at_home)
             if own is not None:
                 await self._overhear(route, _filled(path, own), at_home, {}, "an ordinary connection")
+            if own is not None and not self._report.of(route):
                 everybody = dict.fromkeys(HOSTS, self._acme.org_id)
                 how = "headers named Acme's organization"
                 await self._overhear(route, _filled(path, own), at_home, everybody, how)
@@ -173,6 +174,3 @@ class Eavesdropping:
 
 def _filled(path: str, values: dict[str, str]) -> str:
     return PARAMETER.sub(lambda found: values[found[1]], path)
-
-
-__all__ = ["GATES", "Eavesdropping", "Socket"]

@@ -25,7 +25,9 @@ _IDS = ("id", "uuid", "key", "slug", "name", "number", "code", "path", "filename
 _DISTINCT = 12
 """An id that is this long is nobody else's by chance."""
 _OVER = 401
-ORGANIZATION = re.compile(r"^(x-)?(org|organi[sz]ation|tenant|account|customer|company)([_-]?(id|slug))?$", re.I)
+ORGANIZATION = re.compile(
+    r"^(x-)?(org|organi[sz]ation|tenant|account|customer|company)([_-]?(id|slug))?$", re.I
+)
 PERSON = re.compile(r"^(user|owner|author|member|assignee|created_by|person)([_-]?id)?$", re.I)
 
 
@@ -77,6 +79,8 @@ class Tenant:
         self.links: dict[str, None] = {}
         self.person: Person | None = None
         self.requests = 0
+        self.rival: Tenant | None = None
+        """Whose things may stand in this tenant's answers, if there is a leak: they are not learned."""
         self._cast = cast_
         self._ids: set[str] = set()
         transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("203.0.113.9", 4711))
@@ -155,13 +159,21 @@ class Tenant:
                 and not isinstance(value, bool)
                 and (key in _IDS or key.lower().endswith("id"))
             }
-            if values and not any(values.items() <= known.values.items() for known in self.things):
+            if values and self._new(path, values) and not self._rivals(item):
                 self.things.append(Thing(path, values, dict(above)))
                 self._ids |= {v for k, v in values.items() if k not in {"name", "path"} and _distinct(v)}
         for text in _texts(told):
             if text.startswith(("/", HOST)) and " " not in text and len(text) > 1:
                 self.links[text.removeprefix(HOST)] = None
         return len(self.things) > before
+
+    def _new(self, path: str, values: Mapping[str, str]) -> bool:
+        known = [thing for thing in self.things if thing.collection == path]
+        return not any(values.items() <= thing.values.items() for thing in known)
+
+    def _rivals(self, item: Mapping[str, Any]) -> bool:
+        other = self.rival
+        return other is not None and (other.mark in str(item) or other.org_id in str(item))
 
     def take(self, values: Mapping[str, Any] | None) -> None:
         """Remember what a factory gave."""
@@ -197,15 +209,33 @@ class Tenant:
         for thing in reversed(self.things):
             if name in thing.values and name not in {"id", "name", "key", "path"}:
                 return thing.values[name]
-        stem = re.sub(r"[_-]?(id|uuid|slug|key)$", "", name, flags=re.IGNORECASE).lower()
+        stem = _stem(name)
         for thing in reversed(self.things):
-            if stem and _singular(thing.collection.rstrip("/").rpartition("/")[2]) == stem.replace("-", "_"):
+            if stem and _singular(thing.collection.rstrip("/").rpartition("/")[2]) == stem:
                 return thing.answer_to(name)
         return self.who.id if PERSON.match(name) else None
 
-    def owns(self, value: str) -> bool:
-        """Tell whether a value leads to something of this tenant's."""
-        return value in self.given.values() or any(value in thing.values.values() for thing in self.things)
+    def holds(self, operation: Operation, value: str) -> bool:
+        """Tell whether the last parameter of a path, with this value, leads to something of this tenant's."""
+        if not operation.names:
+            return False
+        name = operation.names[-1]
+        there = [thing for thing in self.things if thing.collection == operation.collection]
+        return self.given.get(name) == value or any(thing.answer_to(name) == value for thing in there)
+
+    def goes_by(self, name: str, value: str) -> bool:
+        """Tell whether a value of that name is this tenant's own."""
+        if self.given.get(name) == value or self.named(name) == value:
+            return True
+        stem = _stem(name)
+        return any(
+            thing.values.get(name) == value
+            or (
+                _singular(thing.collection.rstrip("/").rpartition("/")[2]) == stem
+                and thing.answer_to(name) == value
+            )
+            for thing in self.things
+        )
 
     def told_by(self, answer: Answer) -> list[str]:
         """Find what an answer gives away of this tenant, besides what was asked with."""
@@ -327,6 +357,11 @@ def _texts(told: Any) -> Iterator[str]:
 
 def _distinct(value: str) -> bool:
     return len(value) >= _DISTINCT and not re.fullmatch(r"[\d.:TZ+ -]+", value)
+
+
+def _stem(name: str) -> str:
+    """Give what an id is of: ``note_id`` is of a note."""
+    return re.sub(r"[_-]?(id|uuid|slug|key)$", "", name, flags=re.IGNORECASE).lower().replace("-", "_")
 
 
 def _singular(word: str) -> str:
