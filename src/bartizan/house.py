@@ -178,7 +178,7 @@ class Bartizan:
             clock=clock,
             settings=given.api_keys,
         )
-        self.checks: list[Check] = []
+        self.checks = list[Check]()
         """What an application wants ``bartizan doctor`` to look at besides; each takes this house."""
         self.started = False
         self._stand_in: Caller | None = None

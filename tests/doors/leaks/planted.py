@@ -84,6 +84,13 @@ class Memory:
     listeners: list[tuple[str, WebSocket]] = field(default_factory=list)
 
 
+def org() -> str:
+    return current.org_id
+
+
+Org = Annotated[str, Depends(org)]
+
+
 def driver(url: str) -> str:
     return url.replace("sqlite://", "sqlite+aiosqlite://")
 
@@ -104,11 +111,6 @@ def planted(database: str, settings: dict[str, Any], leaks: Collection[str]) -> 
 
     app = FastAPI(lifespan=lifespan)
     bartizan.attach(app, settings)
-
-    def org() -> str:
-        return current.org_id
-
-    Org = Annotated[str, Depends(org)]
 
     def mine(leak: str, org_id: str) -> Any:
         return text("1=1") if leak in leaks else notes.c.org_id == org_id
@@ -140,10 +142,7 @@ def planted(database: str, settings: dict[str, Any], leaks: Collection[str]) -> 
 
     @app.get("/notes")
     async def listing(org_id: Org) -> list[dict[str, Any]]:
-        found = await all_of(
-            select(notes.c.id, notes.c.text).where(mine("list", org_id)).order_by(notes.c.id)
-        )
-        return found
+        return await all_of(select(notes.c.id, notes.c.text).where(mine("list", org_id)).order_by(notes.c.id))
 
     @app.get("/notes/{note_id}")
     async def get(note_id: int, org_id: Org) -> dict[str, Any]:
@@ -163,7 +162,7 @@ def planted(database: str, settings: dict[str, Any], leaks: Collection[str]) -> 
             gone = await connection.execute(
                 delete(notes).where(notes.c.id == note_id, mine("delete", org_id))
             )
-        if not gone.rowcount or "delete" in leaks and False:
+        if not gone.rowcount:
             raise HTTPException(404)
 
     @app.get("/reports")

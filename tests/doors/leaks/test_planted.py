@@ -31,7 +31,8 @@ async def test_the_same_application_without_leaks_raises_no_alarm(
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
-    "leak", ["get", "list", "update", "delete", "count", "header-write", "reference", "broadcast", "existence"]
+    "leak",
+    ["get", "list", "update", "delete", "count", "header-write", "reference", "broadcast", "existence"],
 )
 @pytest.mark.feature("X-07")
 async def test_a_single_leak_is_found_and_nothing_else(

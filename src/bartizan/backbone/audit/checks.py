@@ -27,7 +27,7 @@ async def _guarded(audit: Audit) -> Verdict:
     return Verdict.problem(
         f"The audit log can be changed: {', '.join(state.unguarded)} is missing or off.",
         "Run the statements that this prints, as the owner of the tables: "
-        "python -c \"from bartizan.backbone.audit.tables import APPEND_ONLY as t; print(*t['KIND'], sep=';')\""
+        "python -c \"from bartizan.backbone.audit.tables import APPEND_ONLY as t; print(*t['KIND'])\""
         " (KIND is sqlite or postgresql; there a trigger that is only off comes back with"
         " ALTER TABLE bz_audit_events ENABLE TRIGGER ALL).",
     )

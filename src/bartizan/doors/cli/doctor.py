@@ -1,4 +1,4 @@
-"""``bartizan doctor``: finds what is wrong, and prints the fix. It loads neither rooms nor framework by itself."""
+"""``bartizan doctor``: finds what is wrong and prints the fix; loads the rooms only where they are needed."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import click
 
@@ -36,7 +36,7 @@ _GROUPS = ("Settings", "Database", "Keys", "Web", "Identity", "Jobs and mail", "
 @click.option("--list", "list_", is_flag=True, help="Print every check and why it matters.")
 @click.option("--factory", is_flag=True, help="APP is a function that makes the application.")
 @click.option("--app-dir", default=".", show_default=True, help="Look for APP in this folder.")
-def doctor(  # noqa: D417
+def doctor(  # noqa: PLR0917 - click gives them by name
     app: str | None,
     json_: bool,  # noqa: FBT001
     fix: bool,  # noqa: FBT001
@@ -49,7 +49,8 @@ def doctor(  # noqa: D417
 ) -> None:
     """Look the whole installation over: what is wrong, why it matters, and the exact fix.
 
-    With APP, `module:attribute` of the application that Bartizan is attached to, its routes are looked at too.
+    With APP, `module:attribute` of the application that Bartizan is attached to, its routes are looked at
+    too.
     Ends with 0 if all is fine, 1 if there is a problem, 2 if it could not run.
 
     \b
@@ -188,7 +189,7 @@ def _line(finding: Finding, *, why: bool) -> None:
         click.echo(f"          fix: {finding.fix}")
 
 
-def _could_not(what: str) -> None:
+def _could_not(what: str) -> NoReturn:
     click.secho(what, fg="red", bold=True, err=True)
     click.echo(
         "  Please report it, with `bartizan --version` and what is special about this machine.", err=True

@@ -22,7 +22,7 @@ _SAID = {
     "28P01": ("it refuses the password", "Check the user and the password in BARTIZAN_DATABASE."),
     "28000": ("it does not let this user in from here", "Check the user, and pg_hba.conf on the server."),
     "3D000": ("it has no such database", "Make it: createdb -O <user> <name>, or name another one."),
-    "53300": ("it has no connection left", "Raise max_connections, or lower BARTIZAN_DATABASE_OPTIONS__POOL_SIZE."),
+    "53300": ("it has no connection left", "Raise max_connections, or lower ..._OPTIONS__POOL_SIZE."),
     "57P03": ("it is starting up or shutting down", "Wait a moment and look again."),
     "55000": ("that database lets nobody in", "ALTER DATABASE <name> ALLOW_CONNECTIONS true"),
 }  # fmt: skip
@@ -167,7 +167,7 @@ async def _clock(case: Case) -> Verdict:
         return Verdict.ok("This machine's clock and the database's agree.")
     say = Verdict.problem if abs(skew) >= _MUCH_SKEW else Verdict.warning
     return say(
-        f"The database's clock is {abs(skew):.0f} seconds {'ahead of' if skew > 0 else 'behind'} this machine's.",
+        f"The database's clock is {abs(skew):.0f} seconds {'ahead' if skew > 0 else 'behind'} of this one.",
         "Let both follow a time server: timedatectl set-ntp true",
     )
 
@@ -288,7 +288,8 @@ DATABASE = (
     Check(
         code="database.settings",
         group="Database",
-        asks="SQLite: write-ahead log and foreign keys are on. PostgreSQL: UTF-8, durable commits, connections enough.",
+        asks="SQLite: write-ahead log and foreign keys are on. PostgreSQL: UTF-8, durable commits, enough "
+        "connections.",
         why="Each of these loses or refuses data at a bad moment.",
         look=_settings,
         needs="database",

@@ -47,15 +47,15 @@ def _writes(case: Case) -> Verdict:
         return Verdict.ok("No public path changes anything.")
     return Verdict.warning(
         f"Anyone may call {', '.join(open_writes[:_SHOWN])} without signing in.",
-        "Narrow BARTIZAN_GUARD__PUBLIC_PATHS, unless that is wanted (as for webhooks that carry a signature).",
+        "Narrow BARTIZAN_GUARD__PUBLIC_PATHS, unless that is wanted (webhooks that carry a signature).",
     )
 
 
 async def _policy(case: Case) -> Verdict:
     """Ask the app itself, behind the gate, for its first page, and look for a Content-Security-Policy."""
     host = host_of(case.app)
-    if getattr(host, "middleware_stack", None) is None and hasattr(host, "build_middleware_stack"):
-        host = host.router  # attached: the stack would be the gate's
+    if callable(build := getattr(host, "build_middleware_stack", None)):
+        host = host_of(host.middleware_stack or build())  # attached, this is the gate with the app behind it
     headers = await asyncio.wait_for(_headers(host, "/"), _PATIENCE)
     kind = headers.get("content-type", "")
     if not kind.startswith("text/html"):
@@ -64,7 +64,7 @@ async def _policy(case: Case) -> Verdict:
         return Verdict.ok("The app's pages carry a Content-Security-Policy.")
     return Verdict.warning(
         "The app's pages carry no Content-Security-Policy.",
-        "Send one, to begin with: Content-Security-Policy: default-src 'self'; object-src 'none'; base-uri 'none'",
+        "Send one, such as Content-Security-Policy: default-src 'self'; object-src 'none'; base-uri 'none'",
     )
 
 
@@ -107,7 +107,13 @@ def _shadowed(case: Case) -> Verdict:
         if "{" in route.path:
             continue
         for method in sorted(route.methods or ()):
-            scope = {"type": "http", "path": route.path, "method": method, "root_path": "", "headers": []}
+            scope: dict[str, Any] = {
+                "type": "http",
+                "path": route.path,
+                "method": method,
+                "root_path": "",
+                "headers": [],
+            }
             first = next((r for r in plain[:at] if r.matches(scope)[0] is Match.FULL), None)
             if first is not None and first.path != route.path:
                 hidden.append(f"{method} {route.path} (behind {first.path})")

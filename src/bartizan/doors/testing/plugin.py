@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(
 ) -> None:
     """Add the test that the command line asks for."""
     if name := config.getoption("--bartizan-leaks"):
-        items.append(Walk.from_parent(session, name=f"no-leaks[{name}]", app=str(name)))
+        items.append(cast("Any", Walk).from_parent(session, name=f"no-leaks[{name}]", app=str(name)))
 
 
 class Walk(pytest.Item):
@@ -60,7 +60,7 @@ class Walk(pytest.Item):
 
     def __init__(self, *, app: str, **options: Any) -> None:
         """Walk the application that is called ``app``."""
-        super().__init__(**options)
+        cast("Any", super()).__init__(**options)
         self._app = app
 
     def runtest(self) -> None:
@@ -80,10 +80,10 @@ class Walk(pytest.Item):
                 ("EMAIL__FOLDER", str(folder / "mail")),
             ):
                 patch.setenv(f"BARTIZAN_{key}", value)
-            patch.syspath_prepend(str(config.rootpath))
+            cast("Any", patch).syspath_prepend(str(config.rootpath))
             app = _named(self._app)
-            make = [_named(name) for name in config.getoption("--bartizan-leaks-make")]
-            skip = config.getoption("--bartizan-leaks-skip")
+            make = [_named(str(name)) for name in config.getoption("--bartizan-leaks-make") or ()]
+            skip = [str(text) for text in config.getoption("--bartizan-leaks-skip") or ()]
             report = asyncio.run(find_leaks(app, make=make, skip=skip))
         self.add_report_section("call", "leaks", str(report))
         sys.stdout.write(f"\n{report}\n")
@@ -114,5 +114,5 @@ def _named(name: str) -> Any:
 
 @pytest.fixture
 def bartizan_leaks() -> FindLeaks:
-    """Give what walks an application as two tenants: ``report = await bartizan_leaks(app)``."""
+    """Give the function that walks an application as two tenants and reports what crosses."""
     return find_leaks

@@ -2,9 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
+SUCCESS = range(200, 300)
 Facts = Counter[tuple[str, str]]
 """How often each value stands at each place; the places in a list are one."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?")
@@ -13,6 +14,8 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d
 def facts(status: int, told: Any, text: str) -> Facts:
     """Take an answer apart."""
     found: Facts = Counter({("status", str(status)): 1})
+    if status not in SUCCESS:
+        return found  # a refusal may name the request, which is another each time
     found.update(_leaves("", told) if told is not None else [("text", _timeless(text))])
     return found
 
@@ -40,7 +43,7 @@ def _leaves(place: str, told: Any) -> Iterator[tuple[str, str]]:
         for key, value in cast("dict[str, Any]", told).items():
             yield from _leaves(f"{place}.{key}", value)
     elif isinstance(told, list):
-        several = cast("list[Any]", told)
+        several = cast("Sequence[Any]", told)
         yield f"{place}[] length", str(len(several))
         for value in several:
             yield from _leaves(f"{place}[]", value)

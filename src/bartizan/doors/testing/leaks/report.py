@@ -93,16 +93,14 @@ class Report:
         return [leak for leak in self.leaks if leak.route == route]
 
     def assert_none(self, *, complete: bool = False) -> None:
-        """Fail if there is a leak, or if nothing could be tried; with ``complete``, if anything was left out."""
+        """Fail if there is a leak or nothing could be tried; with ``complete``, if anything was left out."""
         if self.leaks or not self.exercised or (complete and self.unexercised):
             raise AssertionError(str(self))
 
     def __str__(self) -> str:
         """Write the whole report for people."""
-        lines = [
-            f"{len(self.leaks)} leaks between tenants; {len(self.exercised)} routes exercised by "
-            f"{self.requests} requests, {len(self.unexercised)} not."
-        ]
+        tried = f"{len(self.exercised)} routes exercised by {self.requests} requests"
+        lines = [f"{len(self.leaks)} leaks between tenants; {tried}, {len(self.unexercised)} not."]
         if not self.exercised:
             lines.append("NOTHING was exercised, so nothing is proved.")
         lines += [f"\nLEAK {number}. {leak}" for number, leak in enumerate(self.leaks, 1)]

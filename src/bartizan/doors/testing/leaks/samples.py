@@ -1,10 +1,10 @@
 """Bodies and values that a schema accepts, with a mark in every text that may hold one."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from .surface import Schema
@@ -23,7 +23,9 @@ class Sampler:
         self._components = components
         self._numbers = count(1)
 
-    def value(self, schema: Schema, name: str = "", depth: int = 0) -> Any:
+    def value(  # noqa: C901, PLR0911 - one line for each kind of schema
+        self, schema: Schema, name: str = "", depth: int = 0
+    ) -> Any:
         """Make a value that the schema accepts."""
         schema = self.resolved(schema)
         if "const" in schema:
@@ -48,6 +50,11 @@ class Sampler:
                 return None
             case _:
                 return self.text(schema, name)
+
+    def marked(self, example: Mapping[str, Any]) -> dict[str, Any]:
+        """Copy an example; ``{mark}`` in its texts becomes this tenant's mark with a new number."""
+        mark = f"{self.mark}{next(self._numbers):03d}"
+        return {k: v.replace("{mark}", mark) if isinstance(v, str) else v for k, v in example.items()}
 
     def properties(self, schema: Schema) -> Mapping[str, Schema]:
         """List the fields of an object's schema."""
@@ -77,17 +84,17 @@ class Sampler:
         if pattern := schema.get("pattern"):
             tries = (text, text.replace(" ", "-"), text.replace(" ", "_"), text.replace(" ", ""))
             more = (f"/{tries[1]}", "#3366cc", "abc", "ABC", "123", "2030-01-01", "en", "EUR", "a.b")
-            text = next((one for one in (*tries, *more) if re.search(pattern, one)), text)
+            text = next((one for one in (*tries, *more) if re.search(str(pattern), one)), text)
         most = schema.get("maxLength")
         if isinstance(most, int) and len(text) > most:
             text = f"{self.mark}{number:03d}"[:most] if most >= len(self.mark) else "x" * max(most, 1)
-        least = schema.get("minLength", 0)
+        least: int = schema.get("minLength", 0)
         return text + "x" * max(0, least - len(text))
 
     def _composed(self, key: str, parts: Sequence[Schema], name: str, depth: int) -> Any:
         if key == "allOf":
             values = [self.value(part, name, depth + 1) for part in parts]
-            objects = [value for value in values if isinstance(value, dict)]
+            objects = [cast("dict[str, Any]", value) for value in values if isinstance(value, dict)]
             return {k: v for value in objects for k, v in value.items()} if objects else values[0]
         kinds = [part for part in parts if self._kind(self.resolved(part)) != "null"]
         return self.value((kinds or list(parts))[0], name, depth + 1)
@@ -105,7 +112,7 @@ class Sampler:
     def _number(self, schema: Schema, *, whole: bool) -> float:
         low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + ("exclusiveMinimum" in schema))
         high = schema.get("maximum", schema.get("exclusiveMaximum", 10**9) - ("exclusiveMaximum" in schema))
-        number = max(low, min(1 if low <= 1 else low, high))
+        number = max(low, min(max(1, low), high))
         step = schema.get("multipleOf")
         if step:
             number = -(-number // step) * step
@@ -114,7 +121,7 @@ class Sampler:
     def _kind(self, schema: Schema) -> str:
         kind = schema.get("type")
         if isinstance(kind, list):
-            kind = next((one for one in kind if one != "null"), "null")
+            kind = next((one for one in cast("Sequence[str]", kind) if one != "null"), "null")
         if kind is None and "properties" in schema:
             return "object"
         return str(kind or "string")
@@ -124,7 +131,7 @@ def _soon(_mark: str, _number: int) -> datetime:
     return datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
 
 
-_FORMATS: Mapping[str, Any] = {
+_FORMATS: Mapping[str, Callable[[str, int], str]] = {
     "date-time": lambda mark, number: _soon(mark, number).isoformat(),
     "date": lambda mark, number: _soon(mark, number).date().isoformat(),
     "time": lambda _mark, _number: "12:00:00",

@@ -97,7 +97,7 @@ class Socket:
 class Eavesdropping:
     """Listens as Globex while Acme talks and works."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         app: ASGIApp,
         acme: Tenant,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from starlette.staticfiles import StaticFiles
 
@@ -87,7 +87,7 @@ def discover(
     """
     found = Surface()
     if document is None and callable(write := getattr(app, "openapi", None)):
-        document = write()
+        document = cast("Mapping[str, Any]", write())
     if document:
         found.components = document.get("components", {}).get("schemas", {})
         found.operations = _documented(document, prefix)

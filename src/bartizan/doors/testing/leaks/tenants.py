@@ -3,7 +3,7 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote, unquote
@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from bartizan.doors.testing.cast import HOST, Cast, Person
 
+from .photograph import SUCCESS
 from .report import Request
 from .samples import Sampler
 from .surface import PARAMETER, Operation, Parameter, Schema
@@ -22,13 +23,14 @@ Make = Callable[[httpx.AsyncClient], Awaitable[Mapping[str, Any] | None]]
 
 _PATIENCE = 15.0
 _IDS = ("id", "uuid", "key", "slug", "name", "number", "code", "path", "filename", "token", "ref")
+_DEEPEST = 4
 _DISTINCT = 12
 """An id that is this long is nobody else's by chance."""
 _OVER = 401
 ORGANIZATION = re.compile(
-    r"^(x-)?(org|organi[sz]ation|tenant|account|customer|company)([_-]?(id|slug))?$", re.I
+    r"^(x-)?(org|organi[sz]ation|tenant|account|customer|company)([_-]?(id|slug))?$", re.IGNORECASE
 )
-PERSON = re.compile(r"^(user|owner|author|member|assignee|created_by|person)([_-]?id)?$", re.I)
+PERSON = re.compile(r"^(user|owner|author|member|assignee|created_by|person)([_-]?id)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Answer:
     @property
     def well(self) -> bool:
         """Whether it is a success."""
-        return 200 <= self.status < 300  # noqa: PLR2004
+        return self.status in SUCCESS
 
 
 class Tenant:
@@ -76,6 +78,8 @@ class Tenant:
         self.mark = f"zq{secrets.token_hex(4)}"
         self.things: list[Thing] = []
         self.given: dict[str, str] = {}
+        self.shared: dict[str, str] = {}
+        """Values that mean the same to every tenant, such as a country's code."""
         self.links: dict[str, None] = {}
         self.person: Person | None = None
         self.requests = 0
@@ -87,7 +91,9 @@ class Tenant:
         self.http = httpx.AsyncClient(transport=transport, base_url=HOST)
 
     async def move_in(self) -> None:
-        """Make the organization and its owner, and sign them in."""
+        """Make the organization and its owner, and sign them in; what an earlier one had is forgotten."""
+        self.things.clear()
+        self.given.clear()
         org_id = await self._cast.organization(f"{self.name} {self.mark}")
         self.person = await self._cast.person(org_id, "owner", name=self.mark)
         self._sign()
@@ -161,7 +167,7 @@ class Tenant:
             }
             if values and self._new(path, values) and not self._rivals(item):
                 self.things.append(Thing(path, values, dict(above)))
-                self._ids |= {v for k, v in values.items() if k not in {"name", "path"} and _distinct(v)}
+                self._ids |= {v for k, v in values.items() if k.lower().endswith("id") and _distinct(v)}
         for text in _texts(told):
             if text.startswith(("/", HOST)) and " " not in text and len(text) > 1:
                 self.links[text.removeprefix(HOST)] = None
@@ -190,8 +196,10 @@ class Tenant:
                 continue
             collection = operation.path[: match.start()].rstrip("/")
             thing = next((t for t in reversed(self.things) if t.collection == collection), None)
-            if name in self.given:
-                found[name] = self.given[name]
+            if name in self.given or name in self.shared:
+                found[name] = self.given.get(name, self.shared.get(name, ""))
+            elif ORGANIZATION.match(name):
+                found[name] = self.org_id
             elif thing is not None and (value := thing.answer_to(name)) is not None:
                 found = {**found, **{k: v for k, v in thing.above.items() if k not in found}, name: value}
             elif (value := self.named(name)) is not None:
@@ -244,14 +252,15 @@ class Tenant:
         said = f"{answer.text}\n{dict(answer.headers)}".lower()
         marks = set(re.findall(rf"{self.mark}[\w-]*", said))
         found = {mark for mark in marks if mark not in asked}
-        return sorted(found | {one for one in self._ids if one.lower() in said and one.lower() not in asked})
+        known = self._ids - (self.rival._ids if self.rival else set())  # noqa: SLF001 - of the same class
+        return sorted(found | {one for one in known if one.lower() in said and one.lower() not in asked})
 
     async def close(self) -> None:
         """Let go of the client."""
         await self.http.aclose()
 
 
-def compose(  # noqa: PLR0913
+def compose(
     operation: Operation,
     values: Mapping[str, str],
     sampler: Sampler,
@@ -262,14 +271,15 @@ def compose(  # noqa: PLR0913
     headers: Mapping[str, str] | None = None,
     examples: Mapping[str, Any] | None = None,
 ) -> Request:
-    """Make the request of an operation: path from ``values``, the rest from samples and what is the tenant's."""
+    """Make an operation's request: the path from ``values``, the rest from samples and the tenant's own."""
     path = PARAMETER.sub(lambda m: quote(values[m[1]], safe="/" if ":path" in m[0] else ""), operation.path)
     asked = {p.name: _sampled(p, sampler, tenant) for p in operation.parameters_in("query") if p.required}
     told = {p.name: _sampled(p, sampler, tenant) for p in operation.parameters_in("header") if p.required}
     asked |= query or {}
     url = HOST + path + ("?" + str(httpx.QueryParams(asked)) if asked else "")
     told |= headers or {}
-    content = dict((examples or {}).get(str(operation)) or _body(operation, sampler, tenant, examples or {}))
+    given = (examples or {}).get(str(operation))
+    content = sampler.marked(given) if given else _body(operation, sampler, tenant, examples or {})
     content |= body or {}
     if operation.media is None and not content:
         return Request(operation.method, url, told)
@@ -292,7 +302,7 @@ def _body(
         return {}
     named = str(operation.schema.get("$ref", "")).rpartition("/")[2]
     if named in examples:
-        return dict(examples[named])
+        return sampler.marked(examples[named])
     made = sampler.value(operation.schema)
     if not isinstance(made, dict):
         return {"": made}
@@ -323,6 +333,8 @@ def as_kind(value: str, schema: Schema) -> Any:
 
 
 def _sampled(parameter: Parameter, sampler: Sampler, tenant: Tenant) -> str:
+    if parameter.name in tenant.shared:
+        return tenant.shared[parameter.name]
     own = tenant.named(parameter.name) if is_reference(parameter.name) else None
     return own if own is not None else str(sampler.value(parameter.schema, parameter.name))
 
@@ -332,7 +344,7 @@ def _is_file(schema: Schema) -> bool:
 
 
 def _objects(told: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
-    if depth > 4:  # noqa: PLR2004
+    if depth > _DEEPEST:
         return
     if isinstance(told, dict):
         inside = cast("dict[str, Any]", told)
@@ -340,7 +352,7 @@ def _objects(told: Any, depth: int = 0) -> Iterator[Mapping[str, Any]]:
         for value in inside.values():
             yield from _objects(value, depth + 1)
     elif isinstance(told, list):
-        for value in cast("list[Any]", told):
+        for value in cast("Sequence[Any]", told):
             yield from _objects(value, depth + 1)
 
 
@@ -351,7 +363,7 @@ def _texts(told: Any) -> Iterator[str]:
         for value in cast("dict[str, Any]", told).values():
             yield from _texts(value)
     elif isinstance(told, list):
-        for value in cast("list[Any]", told):
+        for value in cast("Sequence[Any]", told):
             yield from _texts(value)
 
 
@@ -368,4 +380,4 @@ def _singular(word: str) -> str:
     word = word.lower().replace("-", "_")
     if word.endswith("ies"):
         return word[:-3] + "y"
-    return word[:-1] if word.endswith("s") else word
+    return word.removesuffix("s")
