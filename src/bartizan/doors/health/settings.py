@@ -7,7 +7,6 @@ from typing import Any
 
 from pydantic import create_model
 
-import bartizan
 from bartizan.foundation.capability import Check, Verdict
 from bartizan.foundation.errors import BartizanError
 from bartizan.foundation.settings import (
@@ -21,13 +20,14 @@ from bartizan.foundation.settings import (
 
 from .case import Case
 
+_HOUSE = Path(__file__).parents[2]
 _NAMES = {"database": "database_options"}
 """Rooms whose section is not called as their folder, because the root has a field of that name."""
 
 
 def sections() -> Iterator[tuple[str, type[Section]]]:
     """Find the section of each room by its file; none of the rooms is imported."""
-    for file in sorted(Path(bartizan.__file__).parent.glob("*/*/settings.py")):
+    for file in sorted(_HOUSE.glob("*/*/settings.py")):
         room = file.parent.name
         if file.parent.parent.name == "doors":
             continue
