@@ -1,7 +1,7 @@
 """What a room brings to the house: its inventory, and the shape of the facts it announces."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import get_annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the inventory is also read by the command line, which start
 
 Compliance = Literal["standard", "hipaa", "pci"]
 Outcome = Literal["success", "failure", "denied"]
+State = Literal["ok", "warning", "problem", "unknown"]
 _WORD = re.compile(r"[A-Z][a-z0-9]*")
 
 
@@ -42,6 +43,67 @@ class Event:
         cls.name = f"{'_'.join(words[:-1])}.{words[-1]}".lower()
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one look at the installation found."""
+
+    state: State
+    what: str
+    """One sentence with the figures in it."""
+    fix: str = ""
+    """The exact command, setting or step that mends it."""
+    repair: Callable[[], Awaitable[str]] | None = None
+    """Mends it at once and says what was done. Only for what cannot harm: it never deletes."""
+
+    @classmethod
+    def ok(cls, what: str) -> "Verdict":
+        """Say that all is well."""
+        return cls("ok", what)
+
+    @classmethod
+    def unknown(cls, what: str, fix: str = "") -> "Verdict":
+        """Say that nothing can be said, and why."""
+        return cls("unknown", what, fix)
+
+    @classmethod
+    def warning(
+        cls, what: str, fix: str = "", repair: Callable[[], Awaitable[str]] | None = None
+    ) -> "Verdict":
+        """Say what will hurt one day."""
+        return cls("warning", what, fix, repair)
+
+    @classmethod
+    def problem(
+        cls, what: str, fix: str = "", repair: Callable[[], Awaitable[str]] | None = None
+    ) -> "Verdict":
+        """Say what hurts now."""
+        return cls("problem", what, fix, repair)
+
+
+Verdicts = Verdict | Sequence[Verdict]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One look that ``bartizan doctor`` and the page on the system's health take."""
+
+    code: str
+    """Stable: the group's word and the check's, such as ``database.revision``."""
+    group: str
+    asks: str
+    """What it looks at, as a sentence that is true while all is well."""
+    why: str
+    """Why it matters."""
+    look: Callable[[Any], Verdicts | Awaitable[Verdicts]]
+    """Takes the room's service; the checks of doors take the whole case."""
+    mends: str = ""
+    """What ``--fix`` does about it, if anything."""
+    needs: str = "tables"
+    """What has to stand before it can look: ``nothing``, ``settings``, ``database``, ``tables``, ``app``."""
+    gives: str = ""
+    """What of these stands unless this is a problem."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
     """The inventory of one room. Its name is the same everywhere: folder, attribute, permission."""
@@ -57,3 +119,5 @@ class Capability:
     jobs: Mapping[str, Callable[..., Any]] | None = None
     """Job kinds and the unbound service methods that do them."""
     settings: "type[Section] | None" = None
+    checks: Sequence[Check] = ()
+    """What the doctor looks at; each takes the room's service."""

@@ -24,6 +24,7 @@ from bartizan.backbone.limits import Limits, shared
 from bartizan.backbone.preferences import Preference, PreferenceChange, Preferences, Where
 from bartizan.backbone.secrets import Secrets
 from bartizan.backbone.usage import Usage
+from bartizan.foundation.capability import Check
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Caller, current
 from bartizan.foundation.crypto import Keyring, SigningKeys
@@ -170,6 +171,8 @@ class Bartizan:
             settings=given.ip_allowlist,
         )
         self.idempotency = Idempotency(database, keyring, given.idempotency, clock=clock)
+        self.checks = list[Check]()
+        """What an application wants ``bartizan doctor`` to look at besides; each takes this house."""
         self.started = False
         self._stand_in: Caller | None = None
         self._undo_logs: Callable[[], None] | None = None

@@ -1,7 +1,5 @@
 """Everything an operator can turn."""
 
-from collections.abc import Sequence
-
 from pydantic import Field
 
 from bartizan.access.api_keys import ApiKeysSettings
@@ -20,22 +18,13 @@ from bartizan.backbone.usage import UsageSettings
 from bartizan.foundation.crypto import CryptoSettings
 from bartizan.foundation.database import DatabaseSettings
 from bartizan.foundation.http import HttpSettings
-from bartizan.foundation.settings import (
-    BaseSettings,
-    GuardSettings,
-    Problem,
-)
+from bartizan.foundation.settings import HouseSettings
 from bartizan.foundation.telemetry import TelemetrySettings
 
 
-class Settings(BaseSettings):
+class Settings(HouseSettings):
     """Everything an operator can turn; each field is also ``BARTIZAN_<NAME>``."""
 
-    embedded_worker: bool = Field(default=True, description="Do jobs in the server's own process.")
-    metrics_from: Sequence[str] = Field(
-        default=("127.0.0.0/8", "::1/128"), description="Addresses or ranges that may read /metrics."
-    )
-    guard: GuardSettings = Field(default=GuardSettings(), description="The gate in front of every request.")
     database_options: DatabaseSettings = Field(
         default=DatabaseSettings(), description="The database connection."
     )
@@ -59,23 +48,3 @@ class Settings(BaseSettings):
     idempotency: IdempotencySettings = Field(
         default=IdempotencySettings(), description="Requests that are sent again."
     )
-
-    @property
-    def secure_cookies(self) -> bool:
-        """Whether people come over TLS, so that cookies can insist on it."""
-        return self.base_url.startswith("https://")
-
-    @property
-    def pages(self) -> str:
-        """Address of our own pages, as people reach them."""
-        return self.base_url + self.mount
-
-    def unsafe(self) -> Sequence[Problem]:
-        """Refuse addresses without TLS, besides what every installation refuses."""
-        found = list(super().unsafe())
-        if not self.secure_cookies:
-            cure = "Give the https:// address that people use."
-            found.append(
-                Problem("base_url", "It has no TLS, so session cookies could be read on the way.", cure)
-            )
-        return found

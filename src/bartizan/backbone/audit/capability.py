@@ -2,6 +2,7 @@
 
 from bartizan.foundation.capability import Capability
 
+from .checks import CHECKS
 from .errors import AuditUnavailable, InvalidAuditEntry, UnknownAuditEvent
 from .events import SubjectErased
 from .routes import routes
@@ -19,4 +20,5 @@ capability = Capability(
     routes=routes,
     jobs={"audit.drain": Audit.drain},
     settings=AuditSettings,
+    checks=CHECKS,
 )

@@ -2,6 +2,7 @@
 
 from bartizan.foundation.capability import Capability
 
+from .checks import CHECKS
 from .errors import (
     BadSchedule,
     HandlerTaken,
@@ -67,4 +68,5 @@ capability = Capability(
     routes=routes,
     jobs={"jobs.sweep": Jobs.sweep},
     settings=JobsSettings,
+    checks=CHECKS,
 )

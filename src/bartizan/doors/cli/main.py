@@ -17,6 +17,7 @@ COMMANDS = {
     "demo": ("demo", "demo", "Make a demo organization with people and credentials."),
     "migrate": ("keeping", "migrate", "Bring the database to the newest revision."),
     "check": ("keeping", "check", "Tell whether this installation is safe to start."),
+    "doctor": ("doctor", "doctor", "Find what is wrong with this installation, and print the fix."),
     "settings": ("keeping", "settings", "Show every setting, its value and where it was set."),
     "maintenance": ("keeping", "maintenance", "Close the app for a while, politely."),
     "owner": ("people", "owner", "Make the link that makes the first owner."),

@@ -2,5 +2,6 @@
 
 from .asgi import Platform, Wrapped, alone, wrap
 from .fastapi import attach
+from .routes import Served, host_of, routes_of
 
-__all__ = ["Platform", "Wrapped", "alone", "attach", "wrap"]
+__all__ = ["Platform", "Served", "Wrapped", "alone", "attach", "host_of", "routes_of", "wrap"]

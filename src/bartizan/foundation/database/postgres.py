@@ -110,6 +110,14 @@ class Postgres:
             self._batcher = loop.create_task(self._work(), context=Context())
         return await future
 
+    def facts(self, connection: Connection) -> dict[str, str]:
+        """Tell the server's version, its clock, and what it is set to."""
+        names = ("server_version", "max_connections", "server_encoding", "synchronous_commit", "fsync")
+        asked = ", ".join(f"current_setting('{name}')" for name in names)
+        row = connection.exec_driver_sql(f"SELECT clock_timestamp(), {asked}").one()
+        now, version, *rest = row
+        return {"version": version, "now": now.isoformat(), **dict(zip(names[1:], rest, strict=True))}
+
     async def close(self) -> None:
         """Let go of every connection."""
         if self._batcher is not None and self._loop is asyncio.get_running_loop():

@@ -3,8 +3,11 @@
 import asyncio
 import importlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,7 +20,7 @@ from .errors import BadDatabaseUrl, DatabaseUnreachable, fault_of
 from .settings import DatabaseSettings
 from .sqlite import Sqlite
 from .tables import WALL, Table, WalledSession
-from .tenancy.rls import check, raise_walls
+from .tenancy.rls import check, raise_walls, unbound_role, unwalled, wall_statements
 from .tenancy.scope import across
 from .transactions import Hook, Transactions, faults
 
@@ -26,6 +29,28 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the database says of itself, for whoever looks after it."""
+
+    version: str
+    now: datetime
+    """By the database's clock."""
+    file: Path | None
+    """Where a SQLite database is."""
+    revision: str | None
+    newest: str | None
+    """The revision that this version comes with."""
+    known: bool
+    """Whether this version knows the revision that the tables are at."""
+    unbound: str | None
+    """Why row-level security does not bind the role in use."""
+    unwalled: Sequence[str]
+    """Tables of organizations that PostgreSQL does not wall."""
+    settings: Mapping[str, str]
+    """A few settings of the server or the file."""
 
 
 class Database:
@@ -192,6 +217,40 @@ class Database:
         WALL.warm()
         if warning := await self._look(look):
             _log.warning(warning)
+
+    async def facts(self) -> Facts:
+        """Ask the database what it is and how it is set."""
+        runner, place = _migrations(), self._place
+
+        def look(connection: Connection) -> Facts:
+            said = place.facts(connection)
+            revision = runner.revision(connection)
+            postgresql = connection.dialect.name == "postgresql"
+            return Facts(
+                version=said.pop("version"),
+                now=datetime.fromisoformat(said.pop("now")),
+                file=None if postgresql else Path(str(place.url.database)),
+                revision=revision,
+                newest=runner.head(),
+                known=runner.knows(revision),
+                unbound=unbound_role(connection) if postgresql else None,
+                unwalled=unwalled(connection, WALL.tables(Table.metadata)) if postgresql else (),
+                settings=said,
+            )
+
+        return await self._look(look)
+
+    async def raise_walls(self) -> Sequence[str]:
+        """Wall the tables of organizations that PostgreSQL does not; give the SQL that was run."""
+        tables = WALL.tables(Table.metadata)
+
+        def work(connection: Connection) -> list[str]:
+            gaps = unwalled(connection, tables) if connection.dialect.name == "postgresql" else []
+            raise_walls(connection, tables)
+            return [statement for name in gaps for statement in wall_statements(name)]
+
+        with across():
+            return await self.write(work)
 
     async def ping(self) -> None:
         """Ask the database for a sign of life; raises ``Unavailable`` when it gives none."""

@@ -2,6 +2,7 @@
 
 from .errors import InvalidSettings, MissingService, NoSecretKey, UnsafeInProduction
 from .guard import GuardSettings
+from .house import HouseSettings
 from .rate import MICROSECOND, Rate
 from .service import (
     banner,
@@ -12,6 +13,7 @@ from .service import (
     load,
     secret_keys,
     toggles,
+    unsafe_in_production,
 )
 from .types import BaseSettings, Environment, Loaded, ModuleSection, Problem, Section, SettingRow, rules
 
@@ -20,6 +22,7 @@ __all__ = [
     "BaseSettings",
     "Environment",
     "GuardSettings",
+    "HouseSettings",
     "InvalidSettings",
     "Loaded",
     "MissingService",
@@ -39,4 +42,5 @@ __all__ = [
     "rules",
     "secret_keys",
     "toggles",
+    "unsafe_in_production",
 ]

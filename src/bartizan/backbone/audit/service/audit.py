@@ -18,6 +18,7 @@ from bartizan.backbone.audit.types import (
     AuditEvent,
     AuditQuery,
     AuditRecord,
+    AuditState,
     Detail,
     Draft,
     NewAuditEntry,
@@ -210,6 +211,14 @@ class Audit:
     async def drain(self) -> int:
         """Write the records that were put aside while the log could not be written; say how many."""
         return await self._recorder.drain()
+
+    async def look_over(self, latest: int = 500) -> AuditState:
+        """Look at the newest records and at what guards them; the system and operators only."""
+        current.require_operator()
+        async with self._database.reading() as session:
+            writer = AuditWriter(session)
+            stored, unguarded = await writer.latest(latest), await writer.unguarded()
+        return AuditState(len(stored), self._reader.spoilt(stored), unguarded)
 
     async def _hear(self, envelope: Envelope) -> None:
         event = envelope.event

@@ -44,6 +44,10 @@ class Reader:
             for record, texts in zip(stored, disclosures, strict=True)
         ]
 
+    def spoilt(self, stored: Sequence[Stored]) -> Sequence[str]:
+        """Give the ids of records that are not what was written."""
+        return [record.row.id for record in stored if not _body(record)[1]]
+
     async def _disclosures(self, stored: Sequence[Stored]) -> list[list[str]]:
         keys = await self._keys.for_reading({subject for record in stored for subject in record.sealed})
         return [

@@ -41,6 +41,17 @@ _FORGET_KEY = text(
     "ON CONFLICT (subject_id) DO UPDATE SET wrapped = NULL, erased_at = excluded.erased_at"
 ).bindparams(bindparam("now", type_=UtcDateTime()))
 
+_TRIGGERS = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'bz_audit_events'",
+    "postgresql": "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass('bz_audit_events')"
+    " AND NOT tgisinternal AND tgenabled IN ('O', 'A')",
+}
+
+_GUARDS = {
+    "sqlite": ("bz_audit_events_no_delete", "bz_audit_events_no_update"),
+    "postgresql": ("bz_audit_events_no_change", "bz_audit_events_no_truncate"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -128,6 +139,19 @@ class AuditWriter:
                 select(AuditEventRow.id).where(AuditEventRow.id.in_(event_ids))
             )
             return set(found)
+
+    async def latest(self, limit: int) -> Sequence[Stored]:
+        """Give the records written last, whichever the log, without their details."""
+        rows = await self._session.scalars(
+            select(AuditEventRow).order_by(AuditEventRow.number.desc()).limit(limit)
+        )
+        return [Stored(row) for row in rows]
+
+    async def unguarded(self) -> Sequence[str]:
+        """Name the triggers that ought to stand on the table of records and do not, or are switched off."""
+        kind = (await self._session.connection()).dialect.name
+        found = set(await self._session.scalars(text(_TRIGGERS[kind])))
+        return [name for name in _GUARDS[kind] if name not in found]
 
 
 class AuditStore:

@@ -24,6 +24,7 @@ from .record import (
     AuditEvent,
     AuditQuery,
     AuditRecord,
+    AuditState,
     AuditTarget,
     NewAuditEntry,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "AuditEvent",
     "AuditQuery",
     "AuditRecord",
+    "AuditState",
     "AuditTarget",
     "Composed",
     "Detail",

@@ -1,5 +1,7 @@
 """What goes in and out: the same shapes in Python, HTTP, the SDKs and MCP."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -119,3 +121,14 @@ class AuditQuery(BaseModel):
     until: AwareDatetime | None = Field(default=None, description="Before this moment.")
     limit: Limit = 50
     cursor: Cursor = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditState:
+    """What a look at the newest records found."""
+
+    checked: int
+    spoilt: Sequence[str]
+    """Ids of records that are not what was written."""
+    unguarded: Sequence[str]
+    """Triggers that keep the records from being changed, and are missing or off."""

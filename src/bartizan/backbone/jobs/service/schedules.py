@@ -108,6 +108,13 @@ class Schedules:
                     await self._start(row)
             return await store.next_due(fixed)
 
+    async def overdue(self) -> float | None:
+        """Tell for how many seconds a schedule has waited for a worker; none if none was ever published."""
+        async with self._database.reading() as session:
+            now = await JobStore(session, self._intake.leases).now()
+            due = await ScheduleStore(session).next_due(sorted(self._declared))
+        return None if due is None else max(0.0, (now - due).total_seconds())
+
     async def list(
         self, *, everywhere: bool = False, limit: Limit = 50, cursor: Cursor = None
     ) -> Page[Schedule]:

@@ -149,6 +149,21 @@ class SigningKeys:
             return None
         return await self.rotate()
 
+    async def newest(self) -> SigningKey | None:
+        """Give the newest key; none before the first token was signed."""
+        async with self._database.reading() as session:
+            return next(iter(await SigningKeyStore(session).all()), None)
+
+    def open(self, key: SigningKey) -> None:
+        """Open the private half of a key, to see that it opens; raises ``CannotOpen``."""
+        self._keyring.open(key.sealed, _context(key.kid))
+
+    async def outdated(self) -> int:
+        """Count the keys that are not sealed under the newest secret key."""
+        async with self._database.reading() as session:
+            keys = await SigningKeyStore(session).all()
+        return sum(not self._keyring.current(key.sealed) for key in keys)
+
     async def withdraw(self, kid: str) -> None:
         """Stop trusting one key, at once; raises :class:`UnknownSigningKey`. Another is made if it signed."""
         async with self._database.transaction() as session:

@@ -49,6 +49,11 @@ def revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection, opts=OPTIONS).get_current_revision()
 
 
+def knows(wanted: str | None, home: Path = HOME) -> bool:
+    """Tell whether this version comes with a revision; none is that of an empty database."""
+    return wanted is None or any(script.revision == wanted for script in _scripts(home).walk_revisions())
+
+
 def move(connection: Connection, target: str, metadata: MetaData, home: Path = HOME) -> None:
     """Go up or down to a revision, ``head`` or ``base``, in the connection's open transaction."""
     if connection.dialect.name == "postgresql":

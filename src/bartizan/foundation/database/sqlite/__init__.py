@@ -9,6 +9,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, event
@@ -67,6 +68,19 @@ class Sqlite:
         await self.readers.dispose()
         if self._scratch:
             self._scratch.cleanup()
+
+    def facts(self, connection: Connection) -> dict[str, str]:
+        """Tell the library's version, its clock, and how the file is opened."""
+
+        def said(name: str) -> str:
+            return str(connection.exec_driver_sql(f"PRAGMA {name}").scalar())
+
+        # The library runs in this process, so its clock is this machine's.
+        return {
+            "version": sqlite3.sqlite_version,
+            "now": datetime.now(UTC).isoformat(),
+            **{name: said(name) for name in ("journal_mode", "synchronous", "foreign_keys", "encoding")},
+        }
 
     def _prepare(self, connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves

@@ -3,7 +3,7 @@
 from .describing import banner, describe, toggles
 from .keys import development_key, secret_keys
 from .loading import load
-from .production import check_production, fall_back
+from .production import check_production, fall_back, unsafe_in_production
 
 __all__ = [
     "banner",
@@ -14,4 +14,5 @@ __all__ = [
     "load",
     "secret_keys",
     "toggles",
+    "unsafe_in_production",
 ]

@@ -17,8 +17,12 @@ def check_production(settings: BaseSettings) -> None:
 
     Outside of production nothing is refused. A room that is switched off is not asked.
     """
-    if not settings.production:
-        return
+    if settings.production and (problems := unsafe_in_production(settings)):
+        raise UnsafeInProduction([asdict(problem) for problem in problems])
+
+
+def unsafe_in_production(settings: BaseSettings) -> list[Problem]:
+    """List what production would refuse, whatever the environment is now."""
     problems: list[Problem] = []
     off: list[tuple[str, ...]] = []
     marks = {leaf.path: leaf for leaf in leaves(type(settings), settings.prefix)}
@@ -34,8 +38,7 @@ def check_production(settings: BaseSettings) -> None:
             Problem(variable_of((*path, problem.name), settings.prefix), problem.reason, problem.cure)
             for problem in section.unsafe()
         )
-    if problems:
-        raise UnsafeInProduction([asdict(problem) for problem in problems])
+    return problems
 
 
 def fall_back(settings: BaseSettings, service: str, instead: str, reason: str) -> None:
