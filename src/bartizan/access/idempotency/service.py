@@ -98,12 +98,14 @@ class Idempotency:
             found = await self._try(owner, row_id, what)
             if not isinstance(found, str):
                 return found
-            while await self._runs(owner, row_id, found):
+            under_way = True
+            while under_way:
                 left = end - loop.time()
                 if left <= 0:
                     raise RequestUnderWay(retry_after=max(1, round(self.settings.lease / 10)))
                 await self._pause(row_id, min(pause * _JITTER.uniform(0.5, 1.0), left))
                 pause = min(pause * 2, _LONGEST)
+                under_way = await self._runs(owner, row_id, found)
 
     async def keep(self, claim: Claim, answer: Answer | None) -> bool:
         """End a run with the answer it gave, or with none that can be kept; false if it came too late."""
@@ -163,11 +165,11 @@ class Idempotency:
                 row = await store.find(row_id)
                 if row is None:
                     return ""  # it was just released: try again
-                if row.done and row.expires_at > now:
+                if row.expires_at > now or not row.done:  # also what a dead process left
                     self._same(row.request, what)
+                if row.done and row.expires_at > now:
                     return self._open(claim, row.answer)
                 if not row.done and row.lease_until > now:
-                    self._same(row.request, what)
                     return row.token
                 if not await store.change(row_id, row.token, **new):
                     return ""  # somebody else has just taken it over
