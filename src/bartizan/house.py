@@ -1,7 +1,7 @@
 """The house: every room, built once, bottom floor first."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -39,8 +39,10 @@ from bartizan.foundation.errors import BartizanError, Unavailable
 from bartizan.foundation.http import HttpSettings, Outbound
 from bartizan.foundation.settings import (
     BaseSettings,
+    BridgeSettings,
     GuardSettings,
     Problem,
+    ProxySettings,
     check_production,
     load,
     secret_keys,
@@ -81,6 +83,8 @@ class Settings(BaseSettings):
         default=("127.0.0.0/8", "::1/128"), description="Addresses or ranges that may read /metrics."
     )
     guard: GuardSettings = Field(default=GuardSettings(), description="The gate in front of every request.")
+    bridge: BridgeSettings = Field(default=BridgeSettings(), description="What the app is told of callers.")
+    proxy: ProxySettings = Field(default=ProxySettings(), description="The app that is served elsewhere.")
     database_options: DatabaseSettings = Field(
         default=DatabaseSettings(), description="The database connection."
     )
@@ -213,6 +217,7 @@ class Bartizan:
         self._stand_in: Caller | None = None
         self._undo_logs: Callable[[], None] | None = None
         self._hooks: list[Callable[[], None]] = []
+        self._probes: dict[str, Callable[[], Awaitable[bool]]] = {}
         self._crew: Worker | None = None
         self._crew_task: asyncio.Task[None] | None = None
         self._furnish()
@@ -290,7 +295,13 @@ class Bartizan:
         checks = {"started": self.started, "database": answers}
         if self._crew_task is not None:
             checks["worker"] = not self._crew_task.done()
+        for name, probe in self._probes.items():
+            checks[name] = await probe()
         return checks
+
+    def on_readiness(self, name: str, probe: Callable[[], Awaitable[bool]]) -> None:
+        """Ask ``probe``, too, when somebody wants to know whether requests can be served."""
+        self._probes[name] = probe
 
     @property
     def stand_in(self) -> Caller | None:

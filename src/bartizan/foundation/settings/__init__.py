@@ -1,7 +1,9 @@
 """Everything an operator can turn: typed, documented, and traceable to where it was set."""
 
+from .bridge import BridgeSettings
 from .errors import InvalidSettings, MissingService, NoSecretKey, UnsafeInProduction
 from .guard import GuardSettings
+from .proxy import ProxySettings
 from .service import (
     banner,
     check_production,
@@ -16,6 +18,7 @@ from .types import BaseSettings, Environment, Loaded, ModuleSection, Problem, Se
 
 __all__ = [
     "BaseSettings",
+    "BridgeSettings",
     "Environment",
     "GuardSettings",
     "InvalidSettings",
@@ -24,6 +27,7 @@ __all__ = [
     "ModuleSection",
     "NoSecretKey",
     "Problem",
+    "ProxySettings",
     "Section",
     "SettingRow",
     "UnsafeInProduction",
