@@ -35,14 +35,20 @@ class Server(uvicorn.Server):
         self._ready = int(ready) if ready else None
         self._socket = socket.socket(fileno=int(listening)) if listening else _bound(config.host, config.port)
         self._heir: Heir | None = None
+        self._told_to_stop = False
 
     def serve_until_stopped(self) -> int:
         """Serve, and then wait for the successor if there is one; give the exit code."""
         self.run(sockets=[self._socket.dup()])
         if self._heir is not None:
-            return _Waiting(self._heir, self._socket).wait()
+            return _Waiting(self._heir, self._socket).wait(stop=self._told_to_stop)
         self._socket.close()
         return 0 if self.started else 1
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop in good order; a successor that has begun stops, too."""
+        self._told_to_stop = True
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, say so to whoever started us, and listen for SIGHUP."""
@@ -98,11 +104,13 @@ class _Waiting:
         self._socket = listening
         self._stopping = False
 
-    def wait(self) -> int:
-        """Wait for the last successor; give its exit code."""
+    def wait(self, *, stop: bool) -> int:
+        """Wait for the last successor, or ``stop`` it at once; give its exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._succeed)
+        if stop:
+            self._stop(signal.SIGTERM, None)
         while True:
             code = self._heir.process.wait()
             if self._next is None:
