@@ -94,7 +94,9 @@ async def test_the_upstreams_own_host_is_named_where_a_setting_says_so() -> None
 async def test_a_path_arrives_as_it_was_written() -> None:
     odd = "/a%2Fb/%E4%BD%A0;v=1/..%2f/x%20y//z?q=%26&r=a+b&&e"
     async with served(told) as app, proxied(app + "/base/") as url:
-        answer = await say(url, f"GET {odd} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode(), finish=False)
+        answer = await say(
+            url, f"GET {odd} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode(), finish=False
+        )
     assert f'"target": "/base{odd}"'.encode() in answer
 
 
@@ -129,7 +131,7 @@ async def test_an_ipv6_caller_below_a_prefix_over_tls_is_told_as_such() -> None:
         '["x-forwarded-prefix", "/under"]',
         '["cookie", "a=1; b=2"]',
         '"target": "/%C3%A4?"',
-        'proto=https',
+        "proto=https",
         'for=\\"[::1]\\"',
     ):
         assert said in body, (said, body)
@@ -169,7 +171,9 @@ async def test_an_answer_never_shows_what_the_gate_told_the_app() -> None:
 async def test_trace_and_connect_are_not_handed_on(method: str) -> None:
     async with scripted(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n") as app, proxied(app.url) as url:
         target = "a:1" if method == "CONNECT" else "/"
-        answer = await say(url, f"{method} {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode())
+        answer = await say(
+            url, f"{method} {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode()
+        )
         assert answer.split(b" ")[1] in {b"405", b"400"}
         assert app.connections == 0
 

@@ -39,7 +39,9 @@ async def test_a_download_arrives_whole_on_one_connection_after_the_other() -> N
         sized = [(b"content-length", str(len(body)).encode())] if scope["path"] == "/sized" else []
         await send({"type": "http.response.start", "status": 200, "headers": sized})
         for start in range(0, len(body), 300_000):
-            await send({"type": "http.response.body", "body": body[start : start + 300_000], "more_body": True})
+            await send(
+                {"type": "http.response.body", "body": body[start : start + 300_000], "more_body": True}
+            )
         await send({"type": "http.response.body"})
 
     async with served(big, lifespan="off") as app, proxied(app) as url, httpx.AsyncClient() as http:
@@ -225,7 +227,9 @@ async def test_an_answer_without_a_length_ends_with_its_connection(version: byte
 
 
 @pytest.mark.feature("X-23")
-@pytest.mark.parametrize("head", [b"content-length: 100\r\n\r\nhalf", b"transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"])
+@pytest.mark.parametrize(
+    "head", [b"content-length: 100\r\n\r\nhalf", b"transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"]
+)
 async def test_an_answer_that_breaks_off_never_looks_whole(head: bytes) -> None:
     async with scripted(OK + head, close=True) as app, proxied(app.url) as url, httpx.AsyncClient() as http:
         with pytest.raises(httpx.RemoteProtocolError):

@@ -36,7 +36,9 @@ class Scripted:
 
 
 @asynccontextmanager
-async def scripted(speak: bytes | Callable[[Scripted], Speak], *, close: bool = False) -> AsyncGenerator[Scripted]:
+async def scripted(
+    speak: bytes | Callable[[Scripted], Speak], *, close: bool = False
+) -> AsyncGenerator[Scripted]:
     """Serve what ``speak`` says, or one answer."""
     said = Scripted()
     talk = said.only(speak, close=close) if isinstance(speak, bytes) else speak(said)
@@ -48,7 +50,7 @@ async def scripted(speak: bytes | Callable[[Scripted], Speak], *, close: bool = 
         tasks.add(task)
         said.connections += 1
         try:
-            with suppress(OSError, asyncio.IncompleteReadError):
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await talk(reader, writer)
         finally:
             tasks.discard(task)
@@ -67,7 +69,11 @@ async def scripted(speak: bytes | Callable[[Scripted], Speak], *, close: bool = 
 
 @asynccontextmanager
 async def proxied(
-    upstream: str, *, names: frozenset[bytes] = frozenset(), serve: dict[str, Any] | None = None, **settings: Any
+    upstream: str,
+    *,
+    names: frozenset[bytes] = frozenset(),
+    serve: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> AsyncGenerator[str]:
     """Serve a proxy for ``upstream``, without a gate; give its address."""
     proxy = Proxy(upstream, ProxySettings(**settings), names=names)

@@ -56,6 +56,8 @@ def answer(scope: Mapping[str, Any], error: ProxyError) -> tuple[int, list[Heade
     ]
     if temporary:
         fields.append((b"retry-after", _SOON))
+    if error.status == 400:  # noqa: PLR2004
+        fields.append((b"connection", b"close"))  # where this request ends, nobody can be sure
     if error.status == 405:  # noqa: PLR2004
         fields.append((b"allow", b"GET, HEAD, OPTIONS, POST, PUT, PATCH, DELETE"))
     return error.status, fields, body

@@ -59,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._held = 0
         self._head = head
         self._seen = 0
+        self._fields = 0
         self._interim = 0
         self._passing = False
         self._keep = False
@@ -223,12 +224,11 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a field of the head; trailers are dropped."""
-        if self.answered:
-            self._seen += len(name) + len(value)
-            if self._seen > self._max_head:
-                raise Senseless("The trailers are too large.")
-            return
-        self.headers.append((name.lower(), value))
+        self._fields += len(name) + len(value)
+        if self._fields > self._max_head:
+            raise Senseless("The head or the trailers of the answer are too large.")
+        if not self.answered:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Decide what the answer is, and how its end is known."""
@@ -252,7 +252,6 @@ class Connection(asyncio.Protocol):
         self.status = status
         self.answered = True
         self._keep = self._parser.should_keep_alive() and not (codings and version == "1.0")
-        self._seen = 0
         if self._head:
             self.complete = True  # its length, if it says one, is that of a body which never comes
             self._keep = self._keep and sized

@@ -111,18 +111,14 @@ class Forwarding:
         out.head = b"%b %b HTTP/1.1\r\nhost: %b\r\n%b" % (name, target, named, b"".join(lines))
         return out
 
-    def handshake(self, scope: Mapping[str, Any]) -> tuple[str, str, list[tuple[str, str]]]:
-        """Give target, host and fields of a websocket's handshake."""
+    def handshake(self, scope: Mapping[str, Any], ours: bytes) -> bytes:
+        """Write a websocket's handshake; ``ours`` are its own fields, whole lines."""
         target = self.target(scope)
         lines, host = self._fields(scope["headers"], None)
+        lines = [line for line in lines if line[: line.index(b":")] not in _SOCKETS]
         lines.append(self._origin(scope, host))
-        fields: list[tuple[str, str]] = []
-        for line in b"".join(lines).decode(errors="replace").split("\r\n"):
-            name, _, value = line.partition(": ")
-            if name and name.encode() not in _SOCKETS:
-                fields.append((name, value))
         named = host if host is not None and self._preserve_host else self._authority
-        return target.decode("ascii"), named.decode("ascii"), fields
+        return b"GET %b HTTP/1.1\r\nhost: %b\r\n%b%b\r\n" % (target, named, ours, b"".join(lines))
 
     def target(self, scope: Mapping[str, Any]) -> bytes:
         """Write the path as the caller wrote it, below the upstream's base, and the query."""
@@ -176,6 +172,11 @@ class Forwarding:
                 self._origins.clear()
             known = self._origins[key] = _origin(*key)
         return known
+
+
+def is_token(text: str) -> bool:
+    """Tell whether a text may stand where HTTP wants a token."""
+    return _TOKEN.fullmatch(text.encode("latin-1", "replace")) is not None
 
 
 def _only_host(known: bytes | None, value: bytes) -> bytes:

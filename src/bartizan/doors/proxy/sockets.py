@@ -11,9 +11,9 @@ from websockets.uri import WebSocketURI
 
 from bartizan.foundation.settings import ProxySettings
 
-from .errors import TooSlow
+from .errors import BadRequest, TooSlow
 from .exchange import Receive, Send
-from .headers import Forwarding, Header, accepted, returned
+from .headers import Forwarding, Header, accepted, is_token, returned
 from .pool import Pool
 from .upstream import Upstream
 from .wire import Wire
@@ -68,21 +68,20 @@ class Relay:
     def _wire(self, scope: Mapping[str, Any]) -> Wire:
         to = self._upstream
         names = [Subprotocol(name) for name in scope.get("subprotocols", ())]
+        if not all(is_token(name) for name in names):
+            raise BadRequest
         uri = WebSocketURI(to.scheme == "https", to.host, to.port, "/", "")
         return Wire(ClientProtocol(uri, subprotocols=names or None, max_size=self._settings.max_message))
 
     async def _open(self, wire: Wire, scope: Mapping[str, Any], send: Send) -> bool:
         """Shake hands with the application, then with the caller; tell whether both agreed."""
-        target, host, fields = self._forwarding.handshake(scope)
+        ours = (
+            (name, value) for name, value in wire.protocol.connect().headers.raw_items() if name != "Host"
+        )
+        lines = "".join(f"{name}: {value}\r\n" for name, value in ours)
+        opening = self._forwarding.handshake(scope, lines.encode("ascii", "replace"))
         await self._pool.link(wire)
-        request = wire.protocol.connect()
-        request.path = target
-        del request.headers["Host"]
-        request.headers["Host"] = host
-        for name, value in fields:
-            request.headers[name] = value  # adds one; it replaces nothing
-        wire.protocol.send_request(request)
-        wire.flush()
+        wire.begin(opening)
         try:
             async with asyncio.timeout(self._settings.answer_timeout):
                 response = await wire.answered()

@@ -40,6 +40,11 @@ class Wire(asyncio.Protocol):
         self._quiet = 0
         self.gone = False
 
+    def begin(self, opening: bytes) -> None:
+        """Send the handshake."""
+        if self._transport is not None:
+            self._transport.write(opening)
+
     async def next(self) -> Message | None:
         """Wait for a message; none when there will be no more."""
         while not self.messages:
