@@ -118,3 +118,10 @@ async def told(scope: Any, receive: Any, send: Any) -> None:
     fields = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": fields})
     await send({"type": "http.response.body", "body": body})
+
+
+async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for something that sets no event."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - it may happen in another process
+            await asyncio.sleep(0.01)
