@@ -43,7 +43,7 @@ test: .venv/dev.stamp peers test-lowest ## run the whole suite on SQLite and Pos
 .PHONY: test-all
 test-all: .venv/dev.stamp peers test-lowest ## run the suite and the long soaks
 	@mkdir -p .reports
-	@$(BIN)/pytest -n $(WORKERS) --timeout=1800 --cov --cov-report=term --cov-report=json \
+	@$(BIN)/pytest -n $(WORKERS) --timeout=1800 -o faulthandler_timeout=2400 --cov --cov-report=term --cov-report=json \
 		--features-report=$(FEATURES)
 
 .PHONY: test-lowest

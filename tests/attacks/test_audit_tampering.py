@@ -164,10 +164,11 @@ async def test_disclosures_of_another_record_do_not_pass(
             "ORDER BY event_id LIMIT 1)",
         )
         events_shown = (await audit.search(AuditQuery(action="patient.*"))).items
-    assert [(event.personal.get("full_name"), event.withheld) for event in events_shown] == [
-        (None, 4),
-        ("Bob Roe", 0),
-    ]
+    swapped, own = events_shown
+    # Address and program are disclosed once a minute: where both say the same, they are the same.
+    assert swapped.personal.keys() <= {"ip", "user_agent"}
+    assert (swapped.withheld, own.withheld) == (2, 0)
+    assert own.personal["full_name"] == "Bob Roe"
 
 
 @pytest.mark.feature("AUD-11")

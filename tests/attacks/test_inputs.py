@@ -7,11 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bartizan.doors.guard.address import Proxies
 from bartizan.doors.guard.callers import Callers
-from bartizan.doors.guard.cookies import read_cookie, without_cookies
-from bartizan.doors.guard.forgery import comes_from_us
 from bartizan.doors.guard.policy import Policy
+from bartizan.doors.guard.request import Proxies, comes_from_us, read_cookie, without_cookies
 from bartizan.doors.http.bodies import depth, is_text
 from bartizan.doors.testing import Cast
 from bartizan.foundation import pages

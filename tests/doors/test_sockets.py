@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from bartizan.doors.frameworks import Wrapped, wrap
-from bartizan.doors.guard.cookies import session_cookie
+from bartizan.doors.guard.request import session_cookie
 from bartizan.doors.testing import Cast
 from tests.doors.hosts import echo
 from tests.doors.served import served

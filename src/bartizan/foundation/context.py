@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -42,7 +42,7 @@ class Caller:
     email: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # frozen ones take three times as long to make, and each request has one
 class Origin:
     """Where a request came from: what the audit log says beside who."""
 
@@ -146,6 +146,22 @@ class Current:
         caller = self.caller
         if not (caller.operator or caller.kind == "system"):
             raise OperatorsOnly
+
+    def enter(self, origin: Origin) -> Token[Origin | None]:
+        """Begin a request from ``origin``: what :meth:`receiving` does, for the gate; ``leave`` ends it."""
+        return self._origin.set(origin)
+
+    def enter_as(self, caller: Caller | None) -> Token[Caller | None]:
+        """Begin to act for ``caller``: what :meth:`acting_as` does, for the gate; ``leave_as`` ends it."""
+        return self._caller.set(caller)
+
+    def leave(self, token: Token[Origin | None]) -> None:
+        """End what :meth:`enter` began."""
+        self._origin.reset(token)
+
+    def leave_as(self, token: Token[Caller | None]) -> None:
+        """End what :meth:`enter_as` began."""
+        self._caller.reset(token)
 
     @contextmanager
     def acting_as(self, caller: Caller | None) -> Generator[None]:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from bartizan.doors.guard.forgery import CrossSite
+from bartizan.doors.guard.request import CrossSite
 from bartizan.doors.http.problems import status_of
 from bartizan.foundation.context import current
 from bartizan.foundation.errors import BartizanError, Forbidden, NotFound, Refusal, Unauthenticated

@@ -9,14 +9,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from bartizan.access.sessions import Tokens
-from bartizan.doors.guard.cookies import (
+from bartizan.doors.guard.request import (
+    CrossSite,
     clear_cookie,
+    comes_from_us,
     csrf_cookie,
     read_cookie,
     session_cookie,
     set_cookie,
 )
-from bartizan.doors.guard.forgery import CrossSite, comes_from_us
 from bartizan.foundation.context import Caller, current
 from bartizan.house import Bartizan
 

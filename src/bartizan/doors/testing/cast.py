@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 
 from bartizan.access.identity import PreparedUser
 from bartizan.access.orgs import NewOrganization
-from bartizan.doors.guard.cookies import session_cookie
+from bartizan.doors.guard.request import session_cookie
 from bartizan.foundation.context import current
 from bartizan.house import Bartizan
 

@@ -6,9 +6,11 @@ from base64 import urlsafe_b64decode
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bartizan.backbone.audit.service.keys import Seen, unseal
 from bartizan.backbone.audit.types import (
     Detail,
     Draft,
@@ -23,6 +25,7 @@ from bartizan.backbone.audit.types import (
     tidy,
     tidy_path,
 )
+from bartizan.foundation.clock import ManualClock
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 
@@ -167,3 +170,29 @@ def test_text_from_outside_is_cut_and_cleaned() -> None:
 )
 def test_a_path_tells_what_it_is_about(path: str | None, resource: tuple[str | None, str | None]) -> None:
     assert resource_of(path) == resource
+
+
+def test_what_was_seen_is_disclosed_once_a_minute_and_nothing_else_ever_twice() -> None:
+    clock = ManualClock()
+    seen = Seen(clock)
+    ip, name = Detail("usr_1", "ip", "203.0.113.9"), Detail("usr_1", "full_name", "Bob Roe")
+    first = seen.disclosed(ip)
+    assert seen.disclosed(ip) == first
+    assert seen.disclosed(Detail("usr_2", "ip", "203.0.113.9")) != first
+    assert seen.disclosed(name) != seen.disclosed(name)
+    key, other = AESGCM(bytes(32)), AESGCM(bytes(32))
+    sealed = seen.seal(key, "usr_1", [first[0]])
+    assert seen.seal(key, "usr_1", [first[0]]) == sealed
+    assert seen.seal(other, "usr_1", [first[0]]) != sealed
+    assert unseal(key, "usr_1", sealed) == [first[0]]
+    clock.advance(61)
+    assert seen.disclosed(ip) != first
+
+
+def test_no_more_is_remembered_of_what_was_seen_than_two_thousand() -> None:
+    seen = Seen(ManualClock())
+    for number in range(5_000):
+        seen.disclosed(Detail(f"usr_{number}", "ip", "203.0.113.9"))
+    first = Detail("usr_0", "ip", "203.0.113.9")
+    assert seen.disclosed(first) == seen.disclosed(first)
+    assert len(seen._disclosed) <= 2_000

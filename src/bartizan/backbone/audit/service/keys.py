@@ -8,6 +8,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from bartizan.backbone.audit.store import AuditWriter
+from bartizan.backbone.audit.types import Detail, salted
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.database import Database
@@ -15,6 +16,7 @@ from bartizan.foundation.database import Database
 _KEPT = 2_000
 _SECONDS = 60.0
 _NONCE = 12
+_SEEN = frozenset({"ip", "user_agent"})
 
 
 class SubjectKeys:
@@ -79,6 +81,47 @@ def seal(key: AESGCM, subject: str, disclosures: Sequence[str]) -> bytes:
     """Encrypt one record's disclosures about one subject."""
     nonce = os.urandom(_NONCE)
     return nonce + key.encrypt(nonce, json.dumps(disclosures).encode(), subject.encode())
+
+
+class Seen:
+    """Where a person was seen, disclosed and sealed once for the records of a minute.
+
+    Requests of one person from one place say the same address and program each time, beside their name and
+    session in the clear. To salt and seal that anew for each would protect nothing more, and costs as much
+    as the rest of a record. At most 2,000 are kept; then it begins anew.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._until = 0.0
+        self._disclosed: dict[Detail, tuple[str, str]] = {}
+        self._sealed: dict[tuple[AESGCM, str, tuple[str, ...]], bytes] = {}
+
+    def disclosed(self, detail: Detail) -> tuple[str, str]:
+        """Make the disclosure of a detail, and its digest; the same as a moment ago for what was seen."""
+        if detail.name not in _SEEN or not isinstance(detail.value, str):
+            return salted(detail)
+        known = self._disclosed.get(detail)
+        if known is None or self._clock.monotonic() >= self._until:
+            self._renew()
+            known = self._disclosed[detail] = salted(detail)
+        return known
+
+    def seal(self, key: AESGCM, subject: str, disclosures: Sequence[str]) -> bytes:
+        """Encrypt one record's disclosures about one subject."""
+        found = (key, subject, tuple(disclosures))
+        sealed = self._sealed.get(found)
+        if sealed is None:
+            if len(self._sealed) >= _KEPT:
+                self._sealed.clear()
+            sealed = self._sealed[found] = seal(key, subject, disclosures)
+        return sealed
+
+    def _renew(self) -> None:
+        if len(self._disclosed) >= _KEPT or self._clock.monotonic() >= self._until:
+            self._disclosed.clear()
+            self._sealed.clear()
+            self._until = self._clock.monotonic() + _SECONDS
 
 
 def unseal(key: AESGCM, subject: str, sealed: bytes) -> Sequence[str]:

@@ -15,7 +15,8 @@ from bartizan.foundation.crypto import Keyring
 from bartizan.foundation.database import Database
 from bartizan.foundation.telemetry import logger
 
-from .keys import SubjectKeys, seal
+from .flights import Flights
+from .keys import Seen, SubjectKeys
 
 _LOGS_REMEMBERED = 10_000
 _DRAINED_AT_ONCE = 500
@@ -42,6 +43,9 @@ class Recorder:
         self._spool = Spool(settings.spool, settings.spool_limit)
         self._drain_at: float | None = 0.0 if settings.on_failure == "queue" else None
         self._logs: set[str] = set()
+        self._seen = Seen(clock)
+        self._macs: dict[str, str] = {}
+        self._flights = Flights(self._write_alone)
 
     async def add(self, draft: Draft, origin: Origin | None) -> None:
         """Write a record as one of the last acts of the caller's transaction."""
@@ -58,17 +62,23 @@ class Recorder:
     async def add_alone(self, draft: Draft, origin: Origin) -> None:
         """Write a record that belongs to no transaction; it may share one with others like it."""
         try:
-            with unavailable():
-                batch = await self._prepare([draft])
-                await self._database.write(unit(batch))
+            if self._database.in_transaction:
+                await self._write_alone([draft])
+            else:
+                await self._flights.add(draft)
         except AuditUnavailable:
             if self._settings.on_failure == "block":
                 raise
             await self._put_aside([draft], confirmed=True)
         else:
-            self._wrote(batch)
             await self._drain_if_waiting()
         origin.recorded.append(draft.action)
+
+    async def _write_alone(self, drafts: Sequence[Draft]) -> None:
+        with unavailable():
+            batch = await self._prepare(drafts)
+            await self._database.write(unit(batch))
+        self._wrote(batch)
 
     async def drain(self) -> int:
         """Write what was put aside, oldest first; say how many records."""
@@ -112,7 +122,7 @@ class Recorder:
             self._database.after_commit(self._drain_if_waiting)
 
     async def _prepare(self, drafts: Sequence[Draft]) -> Batch:
-        composed = [compose(draft) for draft in drafts]
+        composed = [compose(draft, self._seen.disclosed) for draft in drafts]
         subjects = {subject for record in composed for subject in record.disclosures}
         keys = await self._keys.for_writing(subjects)
         disclosures: list[Mapping[str, Any]] = []
@@ -122,7 +132,7 @@ class Recorder:
                     row = {
                         "event_id": record.draft.id,
                         "subject_id": subject,
-                        "sealed": seal(key, subject, texts),
+                        "sealed": self._seen.seal(key, subject, texts),
                     }
                     disclosures.append(row)
         logs = sorted({draft.log_id: draft for draft in drafts if draft.log_id not in self._logs}.items())
@@ -156,10 +166,18 @@ class Recorder:
             "request_id": draft.request_id,
             "method": draft.method,
             "path": draft.path,
-            "ip_mac": None if draft.ip is None else ip_macs(self._keyring, draft.ip)[0],
+            "ip_mac": None if draft.ip is None else self._mac(draft.ip),
             "body": body,
             "leaf": leaf,
         }
+
+    def _mac(self, ip: str) -> str:
+        mac = self._macs.get(ip)
+        if mac is None:
+            if len(self._macs) >= _LOGS_REMEMBERED:
+                self._macs.clear()
+            mac = self._macs[ip] = ip_macs(self._keyring, ip)[0]
+        return mac
 
     def _wrote(self, batch: Batch) -> None:
         if len(self._logs) > _LOGS_REMEMBERED:

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -92,14 +92,20 @@ class Composed:
     disclosures: Mapping[str, Sequence[str]]
 
 
-def compose(draft: Draft) -> Composed:
+def salted(detail: Detail) -> tuple[str, str]:
+    """Make the disclosure of a detail, and the digest of that."""
+    disclosure = disclose(detail.name, detail.value)
+    return disclosure, digest(disclosure)
+
+
+def compose(draft: Draft, disclosed: Callable[[Detail], tuple[str, str]] = salted) -> Composed:
     """Turn a draft into its body, leaf and disclosures."""
     disclosures: dict[str, list[str]] = {}
     digests: list[str] = []
     for detail in draft.details:
-        disclosure = disclose(detail.name, detail.value)
+        disclosure, hashed = disclosed(detail)
         disclosures.setdefault(detail.subject, []).append(disclosure)
-        digests.append(digest(disclosure))
+        digests.append(hashed)
     actor = {"type": draft.actor_type, "id": draft.actor_id}
     if draft.on_behalf_of:
         actor["on_behalf_of"] = draft.on_behalf_of

@@ -6,13 +6,14 @@ from typing import Generic, TypeVar
 import prometheus_client
 from prometheus_client.exposition import choose_encoder
 
+from .requests import Requests
+
 M = TypeVar("M", prometheus_client.Counter, prometheus_client.Histogram)
 
 _MOST_SERIES = 1000
 _OTHER = "other"
 _QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SLOW = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0)
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class _Series(Generic[M]):
@@ -62,8 +63,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = prometheus_client.CollectorRegistry()
-        self._requests = self.counter("requests", "Requests answered.", ["method", "route", "status"])
-        self._request_seconds = self.histogram("request_seconds", "Time to answer.", ["method", "route"])
+        self._requests = Requests(_QUICK, _MOST_SERIES)
+        self.registry.register(self._requests)
         self._jobs = self.counter("jobs", "Jobs finished.", ["kind", "outcome"])
         self._job_seconds = self.histogram("job_seconds", "Time a job ran.", ["kind"], buckets=_SLOW)
         self._audited = self.counter("audit_events", "Audit events written.", ["outcome"])
@@ -97,11 +98,9 @@ class Metrics:
         """Show a number that goes up and down: ``read`` is asked at each scrape."""
         prometheus_client.Gauge(f"bartizan_{name}", help_text, registry=self.registry).set_function(read)
 
-    def request(self, *, method: str, route: str, status: int, seconds: float) -> None:
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Note a request by its route, such as ``/api/v1/users/{user_id}``: never by its path."""
-        known = method if method in _METHODS else _OTHER
-        self._requests.add(known, route, str(status))
-        self._request_seconds.observe(seconds, known, route)
+        self._requests.note(method, route, status, seconds)
 
     def job(self, *, kind: str, outcome: str, seconds: float) -> None:
         """Note a job that has run."""

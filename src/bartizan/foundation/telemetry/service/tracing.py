@@ -46,6 +46,11 @@ class Tracing:
         if find_spec("opentelemetry") is not None:
             self._library = import_module("bartizan.foundation.telemetry.backends.otel")
 
+    @property
+    def active(self) -> bool:
+        """Whether anybody traces."""
+        return self._library is not None and bool(self._library.active(self._provider))
+
     @contextmanager
     def request(
         self, *, method: str, path: str, scheme: str, headers: Iterable[tuple[bytes, bytes]]

@@ -1,6 +1,7 @@
 """Headers that leave with every answer, and headers that no caller may bring."""
 
 from collections.abc import Iterable
+from itertools import product
 
 Header = tuple[bytes, bytes]
 
@@ -52,20 +53,42 @@ OURS: tuple[Header, ...] = (
     *(header for header in BASE if header[0] != b"x-frame-options"),
 )
 _HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+_WORN: dict[tuple[bool, bool], tuple[tuple[Header, ...], frozenset[bytes]]] = {
+    (ours, tls): (worn, frozenset(name for name, _ in worn))
+    for ours in (False, True)
+    for tls in (False, True)
+    for worn in [(*(OURS if ours else BASE), *((_HSTS,) if tls else ()))]
+}
+"""What an answer of ours or of the app wears, over TLS or not, and the names of that."""
 
 
-def honest(headers: Iterable[Header]) -> list[Header]:
-    """Drop what a caller may not say about itself, however it spells the name."""
-    return [(name, value) for name, value in headers if name.replace(b"_", b"-") not in FORGED]
+def every_spelling(names: Iterable[bytes]) -> frozenset[bytes]:
+    """Add the spellings with underscores, which servers and apps may take for the same name."""
+    found: set[bytes] = set()
+    for name in names:
+        head, *pieces = name.split(b"-")
+        found |= {head + b"".join(ends) for ends in product(*((b"-" + p, b"_" + p) for p in pieces))}
+    return frozenset(found)
 
 
-def dressed(headers: Iterable[Header], *, request_id: str, ours: bool, tls: bool) -> list[Header]:
+SPELLINGS = every_spelling(FORGED)
+
+
+def honest(headers: Iterable[Header], also: frozenset[bytes] = frozenset()) -> list[Header]:
+    """Drop what a caller may not say about itself, however it spells the name, and ``also`` these."""
+    gone = SPELLINGS | also if also else SPELLINGS
+    return [header for header in headers if header[0] not in gone]
+
+
+def dress(headers: Iterable[Header], request_id: str, *, ours: bool, tls: bool) -> list[Header]:
     """Add what is missing to the headers of an answer; what the app says itself stays."""
     kept = list(headers)
-    present = {name.lower() for name, _ in kept}
-    kept += [header for header in (OURS if ours else BASE) if header[0] not in present]
-    if tls and _HSTS[0] not in present:
-        kept.append(_HSTS)
+    present = {header[0].lower() for header in kept}
+    worn, names = _WORN[ours, tls]
+    if names.isdisjoint(present):
+        kept += worn
+    else:
+        kept += [header for header in worn if header[0] not in present]
     if b"x-request-id" not in present:
         kept.append((b"x-request-id", request_id.encode()))
     return kept

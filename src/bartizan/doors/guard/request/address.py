@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from bartizan.doors.http.addresses import Ranges, read_address
 
+_MOST = 1000
+
 
 class Proxies:
     """The proxies whose word is believed."""
@@ -11,6 +13,19 @@ class Proxies:
     def __init__(self, ranges: Sequence[str]) -> None:
         """Trust the addresses and CIDR ranges named; ``ValueError`` names one that is neither."""
         self._ranges = Ranges(ranges)
+        self._near: dict[str | None, str | None] = {}
+
+    def near(self, peer: str | None) -> str | None:
+        """Give the address of a peer that speaks for itself; none for a proxy of ours, or nobody.
+
+        Remembers a thousand peers; then begins anew.
+        """
+        known = self._near.get(peer)
+        if known is None and peer is not None and not self.trust(peer):
+            if len(self._near) >= _MOST:
+                self._near.clear()
+            known = self._near[peer] = self.client(peer, ())
+        return known
 
     def trust(self, host: str | None) -> bool:
         """Tell whether the peer is one of our own proxies."""

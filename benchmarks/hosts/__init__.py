@@ -1,0 +1,1 @@
+"""Servers and applications that benchmarks run against."""
