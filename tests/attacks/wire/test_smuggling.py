@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bartizan.doors.proxy import Proxy
-from tests.doors.proxy.upstreams import Scripted, Speak, proxied, say, scripted
+from tests.doors.proxy.upstreams import Scripted, Speak, proxied, say, scripted, until
 from tests.doors.served import served
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -204,7 +204,13 @@ async def test_another_server_in_front_changes_nothing() -> None:
     methods = [{"method": "GE T"}, {"method": "GET / HTTP/1.1\r\nx:"}]
     async with scripted(FINE) as app:
         proxy = Proxy(app.url)
-        base = {"type": "http", "method": "POST", "path": "/", "scheme": "http", "client": ("::1", 1)}
+        base: dict[str, Any] = {
+            "type": "http",
+            "method": "POST",
+            "path": "/",
+            "scheme": "http",
+            "client": ("::1", 1),
+        }
         for change in [*({"headers": headers} for headers in evil), *targets, *methods]:
             sent: list[dict[str, Any]] = []
 
@@ -307,8 +313,7 @@ async def test_an_answer_that_comes_before_it_is_asked_for_is_nobodys() -> None:
             assert (await say(url, ask, finish=False)).endswith(b"ok")
             assert proxy._pool.idle == 1
             poison.set()
-            while proxy._pool.idle:
-                await asyncio.sleep(0.01)
+            await until(lambda: not proxy._pool.idle)
             assert (await say(url, ask, finish=False)).endswith(b"ok")
             assert app.connections == 2
 

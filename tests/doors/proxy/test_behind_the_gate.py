@@ -1,4 +1,4 @@
-"""The whole of ``bartizan guard --upstream``: the gate in front, the proxy behind it, an app nobody changed."""
+"""The whole of ``bartizan guard --upstream``: the gate, the proxy behind it, an app nobody changed."""
 
 import asyncio
 import json
@@ -105,7 +105,7 @@ async def test_a_body_beyond_the_limit_is_refused_while_it_comes(bartizan_settin
 @pytest.mark.feature("X-23", "AUD-01")
 @pytest.mark.parametrize("wholly", [True, False], ids=["after its request", "in the middle of it"])
 async def test_who_hangs_up_is_on_the_record_all_the_same(
-    bartizan_settings: dict[str, Any], wholly: bool
+    bartizan_settings: dict[str, Any], *, wholly: bool
 ) -> None:
     here, go = asyncio.Event(), asyncio.Event()
 

@@ -162,7 +162,7 @@ async def test_an_answer_passes_unchanged_but_for_what_was_meant_for_us() -> Non
 
 async def test_an_answer_never_shows_what_the_gate_told_the_app() -> None:
     answer = b"HTTP/1.1 200 OK\r\nX-Api-Key: the-apps-own\r\nContent-Length: 0\r\n\r\n"
-    async with scripted(answer) as app, proxied(app.url, names=frozenset({b"x-api-key"})) as url:
+    async with scripted(answer) as app, proxied(app.url, names=frozenset({b"x-api-key"})) as url:  # noqa: SIM117
         async with httpx.AsyncClient() as http:
             assert "x-api-key" not in (await http.get(url)).headers
 

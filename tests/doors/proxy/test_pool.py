@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from bartizan.doors.proxy import Proxy
 from bartizan.foundation.settings import ProxySettings
-from tests.doors.proxy.upstreams import Scripted, Speak, proxied, scripted, told
+from tests.doors.proxy.upstreams import Scripted, Speak, proxied, scripted, told, until
 from tests.doors.served import served
 from tests.harness.processes import free_port
 
@@ -45,9 +45,7 @@ async def test_a_connection_is_used_again_and_let_go_when_it_is_old() -> None:
             for _ in range(5):
                 assert (await http.get(url)).text == "ok"
             assert app.connections == 1
-            async with asyncio.timeout(20):
-                while proxy._pool.idle:
-                    await asyncio.sleep(0.05)
+            await until(lambda: not proxy._pool.idle)
             assert (await http.get(url)).text == "ok"
             assert app.connections == 2
 
@@ -165,15 +163,13 @@ async def test_requests_beyond_the_limit_wait_their_turn_or_are_refused() -> Non
         proxy = Proxy(app.url, ProxySettings(connections=1, connect_timeout=0.3))
         async with served(proxy) as url, httpx.AsyncClient() as http:
             first = asyncio.create_task(http.get(f"{url}/held"))
-            while not proxy._pool.busy:
-                await asyncio.sleep(0.01)
+            await until(lambda: proxy._pool.busy == 1)
             refused = await http.get(url)
             assert (refused.status_code, refused.json()["code"]) == (503, "upstream-busy")
             assert refused.headers["retry-after"]
             proxy._pool._settings = ProxySettings(connections=1, connect_timeout=30)
             waiting = [asyncio.create_task(http.get(url)) for _ in range(5)]
-            while len(proxy._pool._turns) < 5:
-                await asyncio.sleep(0.01)
+            await until(lambda: len(proxy._pool._turns) == 5)
             waiting.pop().cancel()
             release.set()
             assert {answer.status_code for answer in await asyncio.gather(first, *waiting)} == {200}
@@ -184,8 +180,7 @@ async def test_an_application_on_a_unix_socket_is_reached(tmp_path: Path) -> Non
     path = tmp_path / "app.sock"
     server = uvicorn.Server(uvicorn.Config(told, uds=str(path), log_config=None))
     task = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started)
     async with proxied(f"unix:{path}") as url, httpx.AsyncClient() as http:
         assert (await http.get(f"{url}/x")).json()["target"] == "/x?"
     server.should_exit = True

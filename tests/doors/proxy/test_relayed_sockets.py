@@ -59,7 +59,7 @@ def dial(url: str, path: str = "/", **options: Any) -> connect:
 
 async def closing(socket: ClientConnection) -> tuple[int, str]:
     """Read until the other side closes; give the code and the reason."""
-    with pytest.raises(ConnectionClosed) as closed:
+    with pytest.raises(ConnectionClosed) as closed:  # noqa: PT012 - whichever it is
         while True:
             await asyncio.wait_for(socket.recv(), 20)
     assert closed.value.rcvd is not None
@@ -68,7 +68,7 @@ async def closing(socket: ClientConnection) -> tuple[int, str]:
 
 @pytest.mark.feature("X-23")
 async def test_messages_pass_in_both_directions_whatever_their_size() -> None:
-    async with aiohttp_app(echo) as app, proxied(app, serve=WS, max_message=64 * MIB) as url:
+    async with aiohttp_app(echo) as app, proxied(app, serve=WS, max_message=64 * MIB) as url:  # noqa: SIM117
         async with dial(url, "/a%20b?x=1", subprotocols=["v1.chat", "v2.chat"]) as socket:
             said = await socket.recv()
             assert '"path": "/a%20b?x=1"' in str(said)
@@ -85,7 +85,7 @@ async def test_messages_pass_in_both_directions_whatever_their_size() -> None:
 @pytest.mark.feature("X-23")
 async def test_the_handshake_tells_where_it_came_from_and_keeps_the_host() -> None:
     lies = {"X-Forwarded-For": "6.6.6.6", "X_Forwarded_For": "6.6.6.6", "Cookie": "a=1", "X-Name": "Zoë"}
-    async with aiohttp_app(echo) as app, proxied(app, serve=WS) as url:
+    async with aiohttp_app(echo) as app, proxied(app, serve=WS) as url:  # noqa: SIM117 - the line is full
         async with dial(url, additional_headers=lies, origin="http://app.example") as socket:
             said = str(await socket.recv()).lower()
     assert '"x-forwarded-for": "127.0.0.1"' in said
@@ -220,7 +220,8 @@ async def test_a_refused_handshake_is_handed_on_as_it_is() -> None:
     ("answer", "status"),
     [
         (
-            b"HTTP/1.1 101 Go\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: x\r\n\r\n",
+            b"HTTP/1.1 101 Go\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+            b"sec-websocket-accept: x\r\n\r\n",
             502,
         ),
         (b"HTTP/1.1 101 Go\r\n\r\n", 502),
@@ -263,7 +264,7 @@ async def test_a_server_that_cannot_refuse_in_words_closes() -> None:
     async def receive() -> Any:
         return {"type": "websocket.connect"}
 
-    scope = {"type": "websocket", "path": "/", "scheme": "ws", "headers": [], "client": None}
+    scope: dict[str, Any] = {"type": "websocket", "path": "/", "scheme": "ws", "headers": [], "client": None}
     proxy = Proxy(f"http://127.0.0.1:{free_port()}", ProxySettings())
     await proxy(scope, receive, send)
     assert sent == [{"type": "websocket.close", "code": 1014}]

@@ -1,4 +1,4 @@
-"""The command itself: what it refuses to guard, and how it is replaced and stopped without losing a request."""
+"""The command itself: what it refuses to guard, and that no request is lost when it is replaced."""
 
 import asyncio
 import json
@@ -91,7 +91,8 @@ class Slow:
     async def begin(cls, gate: Running) -> "Slow":
         """Send half of it, and read until the application has begun to answer."""
         slow = cls(*await asyncio.open_connection("127.0.0.1", int(gate.url.rsplit(":", 1)[1])))
-        head = f"POST /slow HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\nauthorization: {gate.bearer['authorization']}"
+        bearer = gate.bearer["authorization"]
+        head = f"POST /slow HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\nauthorization: {bearer}"
         slow._writer.write(f"{head}\r\n\r\nx".encode())
         async with asyncio.timeout(60):
             await slow._reader.readuntil(b"begun \r\n")

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.doors.proxy.upstreams import Scripted, Speak, proxied, say, scripted, told
+from tests.doors.proxy.upstreams import Scripted, Speak, proxied, say, scripted, told, until
 from tests.doors.served import served
 
 MIB = 1024 * 1024
@@ -17,7 +17,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 @pytest.mark.feature("X-23")
 @pytest.mark.parametrize("chunked", [True, False], ids=["chunked", "sized"])
 @pytest.mark.parametrize("size", [0, 1, 70_000, 5 * MIB])
-async def test_an_upload_arrives_whole(size: int, chunked: bool) -> None:
+async def test_an_upload_arrives_whole(size: int, *, chunked: bool) -> None:
     async def pieces() -> AsyncGenerator[bytes]:
         for start in range(0, size, 100_000):
             yield b"x" * min(100_000, size - start)
@@ -108,7 +108,7 @@ async def test_the_application_is_not_asked_for_more_than_the_caller_takes() -> 
             stuck.set()
 
     async with served(endless, lifespan="off") as app, proxied(app) as url:
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]), limit=1024)
+        _reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]), limit=1024)
         writer.write(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
         await asyncio.wait_for(stuck.wait(), 30)
         writer.close()
@@ -129,10 +129,10 @@ async def test_the_caller_is_not_asked_for_more_than_the_application_takes() -> 
         return speak
 
     async with scripted(lazy) as app, proxied(app.url) as url:
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+        _reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
         writer.write(b"PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % (256 * MIB))
         sent = 0
-        with pytest.raises(TimeoutError):
+        with pytest.raises(TimeoutError):  # noqa: PT012 - whichever of the writes it is
             while True:
                 writer.write(b"x" * MIB)
                 sent += MIB
@@ -276,7 +276,6 @@ async def test_a_caller_that_leaves_in_the_middle_of_an_upload_ends_it() -> None
     async with scripted(reading) as app, proxied(app.url) as url:
         _, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
         writer.write(b"PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\n" + b"x" * 70_000)
-        while b"xxxx" not in app.heard:
-            await asyncio.sleep(0.01)
+        await until(lambda: b"xxxx" in app.heard)
         writer.close()
         await asyncio.wait_for(over.wait(), 20)

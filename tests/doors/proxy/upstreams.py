@@ -1,4 +1,4 @@
-"""Applications behind the proxy: one that tells what reached it, and one that says exactly what it is told."""
+"""Applications behind the proxy: one that tells what reached it, and one that says what it is told."""
 
 import asyncio
 import json

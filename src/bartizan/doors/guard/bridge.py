@@ -13,7 +13,7 @@ from bartizan.foundation.crypto import Mint
 from bartizan.foundation.errors import Forbidden
 from bartizan.foundation.settings import BridgeSettings
 
-from .headers import Header
+from .request import Header
 
 _MOST = 10_000
 _FRESH = 0.8
