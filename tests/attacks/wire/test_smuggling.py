@@ -9,9 +9,11 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
+from bartizan.doors.guard import Policy
 from bartizan.doors.proxy import Proxy
 from tests.doors.proxy.upstreams import Scripted, Speak, proxied, say, scripted, until
 from tests.doors.served import served
@@ -195,7 +197,7 @@ async def test_another_server_in_front_changes_nothing() -> None:
         [(b"x a", b"1")],
         [(b"", b"1")],
     ]
-    targets = [
+    targets: list[dict[str, Any]] = [
         {"raw_path": b"/a b"},
         {"raw_path": b"/\r\nx: y"},
         {"query_string": b"a b"},
@@ -211,7 +213,8 @@ async def test_another_server_in_front_changes_nothing() -> None:
             "scheme": "http",
             "client": ("::1", 1),
         }
-        for change in [*({"headers": headers} for headers in evil), *targets, *methods]:
+        changes: list[dict[str, Any]] = [*({"headers": headers} for headers in evil), *targets, *methods]
+        for change in changes:
             sent: list[dict[str, Any]] = []
 
             async def send(message: Any, into: list[dict[str, Any]] = sent) -> None:
@@ -324,3 +327,27 @@ async def test_trailers_without_end_end_the_answer(trailer: bytes) -> None:
     async with scripted(answer) as app, proxied(app.url) as url:
         got = await say(url, b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n", finish=False)
         assert not got.endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.feature("X-23", "NET-03")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../admin",
+        "/static/..;/admin",
+        "/static/..;a=b/admin",
+        "/static/.;/x",
+        "/static/%2e%2e/admin",
+        "/static/%252e%252e/admin",
+        "/static/..%2fadmin",
+        "/static/..%252fadmin",
+        "/static/..%5cadmin",
+        "/static/%255c..%255cadmin",
+        "/static//admin",
+        "/static/%00",
+    ],
+)
+def test_a_path_that_an_app_may_read_as_another_is_never_public(path: str) -> None:
+    policy = Policy(["/static/*"])
+    assert policy.need("GET", unquote(path)) == "app:read"
+    assert policy.need("GET", "/static/a;v=1/100%.png") == "nothing"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from socket import create_server
 from typing import Any
 
 import pytest
@@ -28,10 +29,10 @@ async def aiohttp_app(handler: Any) -> AsyncGenerator[str]:
     app.router.add_get("/{path:.*}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    listening = create_server(("127.0.0.1", 0))
+    await web.SockSite(runner, listening).start()
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         await runner.cleanup()
 
@@ -220,8 +221,10 @@ async def test_a_refused_handshake_is_handed_on_as_it_is() -> None:
     ("answer", "status"),
     [
         (
-            b"HTTP/1.1 101 Go\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-            b"sec-websocket-accept: x\r\n\r\n",
+            (
+                b"HTTP/1.1 101 Go\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+                b"sec-websocket-accept: x\r\n\r\n"
+            ),
             502,
         ),
         (b"HTTP/1.1 101 Go\r\n\r\n", 502),
@@ -300,3 +303,22 @@ async def test_neither_side_is_flooded_while_the_other_is_slow() -> None:
             assert sent < 64 * MIB
             writer.transport.abort()
             assert reader is not None
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        (b"\x81\x02\xff\xfe", 1007),  # text that is none
+        (b"\xc1\x01a", 1002),  # compressed, which was never agreed upon
+        (b"\x81\x81\x00\x00\x00\x00a", 1002),  # masked, as only callers do
+    ],
+)
+async def test_a_frame_that_breaks_the_protocol_ends_the_socket(frame: bytes, code: int) -> None:
+    async def rude(socket: ServerConnection) -> None:
+        socket.transport.write(b"\x89\x00" + frame)  # a ping first
+        await socket.wait_closed()
+
+    async with serve(rude, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with proxied(f"http://127.0.0.1:{port}", serve=WS) as url, dial(url) as socket:
+            assert (await closing(socket))[0] == code

@@ -1,12 +1,16 @@
 """Bodies in both directions: as they come, at the pace of the slower side, and whole or visibly not."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
+from bartizan.doors.proxy import Proxy
+from bartizan.foundation.settings import ProxySettings
 from tests.doors.proxy.upstreams import Scripted, Speak, proxied, say, scripted, told, until
 from tests.doors.served import served
 
@@ -279,3 +283,65 @@ async def test_a_caller_that_leaves_in_the_middle_of_an_upload_ends_it() -> None
         await until(lambda: b"xxxx" in app.heard)
         writer.close()
         await asyncio.wait_for(over.wait(), 20)
+
+
+@pytest.mark.parametrize("pieces", [[b""], [b"hello"], [b"he", b"llo"], [b"", b""]])
+async def test_a_server_that_does_not_say_whether_there_is_a_body_is_waited_for(pieces: list[bytes]) -> None:
+    # HTTP/2 has neither Content-Length nor Transfer-Encoding for a body of unknown length.
+    sent: list[dict[str, Any]] = []
+    waiting = list(pieces)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        piece = waiting.pop(0) if waiting else b""
+        return {"type": "http.request", "body": piece, "more_body": bool(waiting)}
+
+    scope = {"type": "http", "http_version": "2", "method": "POST", "scheme": "https", "path": "/"}
+    fields = [(b"host", b"a"), (b"expect", b"100-continue")]
+    async with served(told) as app:
+        proxy = Proxy(app)
+        await proxy({**scope, "headers": fields, "client": None}, receive, send)
+        proxy.close()
+    seen = json.loads(sent[1]["body"])
+    assert seen["bytes"] == sum(map(len, pieces))
+    assert "expect" not in dict(seen["headers"])
+    assert "x-forwarded-for" not in dict(seen["headers"])
+
+
+@pytest.mark.parametrize("said", [3, 9])
+async def test_a_body_that_does_not_keep_its_word_reaches_nobody(said: int) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"hello", "more_body": False}
+
+    scope = {"type": "http", "method": "POST", "scheme": "http", "path": "/", "client": None}
+    async with scripted(OK + b"content-length: 0\r\n\r\n") as app:
+        proxy = Proxy(app.url)
+        await proxy({**scope, "headers": [(b"content-length", b"%d" % said)]}, receive, send)
+        proxy.close()
+        assert sent[0]["status"] == 499
+        assert app.heard == b""
+
+
+async def test_a_caller_that_is_gone_at_once_is_not_asked_for() -> None:
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    scope = {"type": "http", "method": "POST", "scheme": "http", "path": "/", "client": None}
+    async with scripted(OK + b"content-length: 0\r\n\r\n") as app:
+        proxy = Proxy(app.url)
+        await proxy({**scope, "headers": [(b"content-length", b"5")]}, receive, send)
+        assert app.connections == 0
+    with pytest.raises(RuntimeError, match="telepathy"):
+        await proxy({"type": "telepathy"}, receive, send)
+    with pytest.raises(ValidationError):
+        ProxySettings(health_path="no slash")

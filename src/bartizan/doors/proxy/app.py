@@ -110,7 +110,7 @@ class Proxy:
         path = self._settings.health_path
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
-                connection = await self._pool.take(fresh=True)
+                connection = await self._pool.aside()
                 try:
                     if not path:
                         return True
@@ -121,6 +121,6 @@ class Proxy:
                     await connection.head()
                     return connection.status < 500  # noqa: PLR2004
                 finally:
-                    self._pool.drop(connection)
+                    connection.close()
         except (ProxyError, TimeoutError):
             return False

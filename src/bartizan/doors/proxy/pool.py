@@ -79,6 +79,13 @@ class Pool:
             self._timer.cancel()
             self._timer = None
 
+    async def aside(self) -> Connection:
+        """Open a connection that does not count: whether the app is well can be asked however busy it is."""
+        loop = asyncio.get_running_loop()
+        connection = Connection(loop, self._settings.max_answer_head, self._lost)
+        await self.link(connection)
+        return connection
+
     async def link(self, protocol: asyncio.Protocol) -> None:
         """Open a connection for a protocol; raises :class:`Unreachable` or :class:`TooSlow`."""
         loop, to, settings = asyncio.get_running_loop(), self._upstream, self._settings
