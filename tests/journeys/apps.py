@@ -42,8 +42,11 @@ class Guarded:
 
 
 @asynccontextmanager
-async def guarded(app: str, folder: Path, database: str, **environ: str) -> AsyncGenerator[Guarded]:
-    """Seed a demo organization and serve ``app`` from ``folder`` by the command that users type."""
+async def guarded(*app: str, folder: Path, database: str, **environ: str) -> AsyncGenerator[Guarded]:
+    """Seed a demo organization and serve ``app`` from ``folder`` by the command that users type.
+
+    ``app`` is what follows ``bartizan guard``.
+    """
     bartizan = VENV / "bin" / "bartizan"
     assert bartizan.exists(), f"{bartizan} is missing: `make peers` installs it"
     base = {
@@ -70,7 +73,7 @@ async def guarded(app: str, folder: Path, database: str, **environ: str) -> Asyn
     port = free_port()
     log = (folder / "server.log").open("w")
     server = subprocess.Popen(  # noqa: ASYNC220 - it must outlive this coroutine's awaits
-        [bartizan, "guard", app, "--port", str(port)], cwd=folder, env=base, stdout=log, stderr=log
+        [bartizan, "guard", *app, "--port", str(port)], cwd=folder, env=base, stdout=log, stderr=log
     )
     try:
         url = f"http://127.0.0.1:{port}"

@@ -29,7 +29,7 @@ async def datasette(tmp_path: Path, database_url: str) -> AsyncGenerator[Guarded
     shop.commit()
     shop.close()
     (tmp_path / "shopfront.py").write_text(DATASETTE)
-    async with guarded("shopfront:app", tmp_path, database_url) as app:
+    async with guarded("shopfront:app", folder=tmp_path, database=database_url) as app:
         yield app
 
 
@@ -44,7 +44,9 @@ async def mlflow(tmp_path: Path, database_url: str) -> AsyncGenerator[Guarded]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
     }
-    async with guarded("mlflow.server.fastapi_app:app", tmp_path, database_url, **environ) as app:
+    async with guarded(
+        "mlflow.server.fastapi_app:app", folder=tmp_path, database=database_url, **environ
+    ) as app:
         yield app
 
 

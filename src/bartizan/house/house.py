@@ -1,7 +1,7 @@
 """The house itself: every room, built once, bottom floor first."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -177,6 +177,7 @@ class Bartizan:
         self._stand_in: Caller | None = None
         self._undo_logs: Callable[[], None] | None = None
         self._hooks: list[Callable[[], None]] = []
+        self._probes: dict[str, Callable[[], Awaitable[bool]]] = {}
         self._crew: Worker | None = None
         self._crew_task: asyncio.Task[None] | None = None
         self._furnish()
@@ -271,7 +272,13 @@ class Bartizan:
         checks = {"started": self.started, "database": answers, "ip_allowlist": self.ip_allowlist.fresh}
         if self._crew_task is not None:
             checks["worker"] = not self._crew_task.done()
+        for name, probe in self._probes.items():
+            checks[name] = await probe()
         return checks
+
+    def on_readiness(self, name: str, probe: Callable[[], Awaitable[bool]]) -> None:
+        """Ask ``probe``, too, when somebody wants to know whether requests can be served."""
+        self._probes[name] = probe
 
     @property
     def stand_in(self) -> Caller | None:

@@ -13,17 +13,19 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from bartizan.backbone.jobs import Worker
-from bartizan.doors.frameworks import alone, wrap
+from bartizan.doors.frameworks import Wrapped, alone, wrap
 from bartizan.foundation.errors import BartizanError
 from bartizan.foundation.settings import load
 from bartizan.house import Bartizan, Settings
 
 from .banner import banner
+from .handover import Server
 from .running import asking, fail, refused
 
 _ASGI_ARGUMENTS = 3
 _WSGI_ARGUMENTS = 2
 _GRACE = 20
+_LOCAL = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 port = click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port.")
 
@@ -49,26 +51,50 @@ def serve(host: str, port: int) -> None:
 
 
 @click.command()
-@click.argument("app")
+@click.argument("app", required=False)
+@click.option(
+    "--upstream", metavar="URL", help="The application is served there: http, https, or unix:/socket."
+)
 @factory
 @app_dir
 @host
 @port
-def guard(app: str, factory: bool, app_dir: str, host: str, port: int) -> None:  # noqa: FBT001
-    """Put sign-in, roles, keys and audit in front of APP, unchanged.
+def guard(  # noqa: PLR0917 - click passes them by name
+    app: str | None,
+    upstream: str | None,
+    factory: bool,  # noqa: FBT001
+    app_dir: str,
+    host: str,
+    port: int,
+) -> None:
+    """Put sign-in, roles, keys and audit in front of APP, or of what is served at URL, unchanged.
 
     APP is `module:attribute` of an ASGI application.
 
     \b
-    Example:
+    Examples:
       bartizan guard mlflow.server.fastapi_app:app
+      bartizan guard --upstream http://127.0.0.1:8888
     """
-    application = find(app, Path(app_dir), factory=factory)
+    if (app is None) == (upstream is None):
+        what = "Name one application: APP or --upstream, not both." if app else "Nothing to guard was named."
+        cure = "bartizan guard main:app, or bartizan guard --upstream http://127.0.0.1:5000"
+        fail(what, "", cure, code=2)
+    options: dict[str, Any] = {}
     try:
-        wrapped = wrap(application, reachable(host, port))
+        if upstream is not None:
+            address = elsewhere(upstream, host, port)
+            wrapped = relayed(address, reachable(host, port))
+            options = {
+                "ws_max_size": wrapped.bz.settings.proxy.max_message,
+                "ws_per_message_deflate": False,
+            }
+        else:
+            application = find(str(app), Path(app_dir), factory=factory)
+            wrapped = wrap(application, reachable(host, port))
     except BartizanError as error:
         refused(error)
-    run(wrapped, wrapped.bz, host, port, app)
+    run(wrapped, wrapped.bz, host, port, str(app or upstream), **options)
 
 
 @click.command()
@@ -159,6 +185,35 @@ def _must_be_asgi(application: Any, name: str) -> None:
         fail(f"{name} is not an ASGI application.", "It must take scope, receive and send.", code=2)
 
 
+def elsewhere(address: str, host: str, port: int) -> Any:
+    """Read the address of an application; refuse one that is none, or that is our own."""
+    proxy = import_module("bartizan.doors.proxy")  # its parser is for CPython, the other commands are not
+    try:
+        upstream = proxy.Upstream.parse(address)
+    except ValueError as error:
+        fail(
+            "--upstream is not the address of an application.",
+            str(error),
+            "Like http://127.0.0.1:5000.",
+            code=2,
+        )
+    here = {host, *(_LOCAL if host in _LOCAL else ())}
+    if upstream.socket is None and upstream.port == port and upstream.host in here:
+        cure = "Choose another --port for the gate, or name the port of the application."
+        fail("--upstream is where the gate itself listens.", str(upstream), cure, code=2)
+    return upstream
+
+
+def relayed(upstream: Any, settings: dict[str, Any]) -> Wrapped:
+    """Put the gate in front of an application that is served elsewhere."""
+    house = Bartizan(settings)
+    proxy = import_module("bartizan.doors.proxy")
+    names = frozenset(name.lower().encode() for name in house.settings.bridge.every_header())
+    relay = proxy.Proxy(upstream, house.settings.proxy, names=names)
+    house.on_readiness("upstream", relay.healthy)
+    return Wrapped(relay, house)
+
+
 def _stopped(_number: int, _frame: FrameType | None) -> None:
     """Leave by the front door: what was asked has been done."""
 
@@ -171,10 +226,13 @@ def reachable(host: str, port: int) -> dict[str, Any]:
     return {"base_url": f"http://{shown}:{port}"}
 
 
-def run(app: ASGIApp, bz: Bartizan, host: str, port: int, title: str, *, empty: bool = True) -> None:
-    """Serve until stopped; requests in flight are finished first.
+def run(
+    app: ASGIApp, bz: Bartizan, host: str, port: int, title: str, *, empty: bool = True, **options: Any
+) -> None:
+    """Serve until stopped; requests in flight are finished first. SIGHUP replaces the process.
 
-    ``empty`` says that nobody may be there yet, so that a word on the first owner helps.
+    ``empty`` says that nobody may be there yet, so that a word on the first owner helps; ``options`` are
+    more of uvicorn's.
     """
     banner(bz, title, empty=empty)
     config = uvicorn.Config(
@@ -188,11 +246,11 @@ def run(app: ASGIApp, bz: Bartizan, host: str, port: int, title: str, *, empty: 
         lifespan="on",
         timeout_graceful_shutdown=_GRACE,
         h11_max_incomplete_event_size=64 * 1024,
+        **options,
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     for number in (signal.SIGINT, signal.SIGTERM):
         # uvicorn stops in good order and then raises the signal again, for whoever was here before.
         signal.signal(number, _stopped)
-    server.run()
-    if not server.started:
-        sys.exit(1)
+    if code := server.serve_until_stopped():
+        sys.exit(code)

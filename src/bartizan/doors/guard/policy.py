@@ -1,8 +1,10 @@
 """What a route of the app needs: nothing, a look, or a hand."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
+_AGAIN = re.compile(r"%(?:2e|2f|5c|25|3b|[01]|7f)", re.IGNORECASE)
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 Need = Literal["nothing", "app:read", "app:write"]
 
@@ -11,8 +13,8 @@ class Policy:
     """Default deny: every path needs a caller, and every method but the safe ones may change things.
 
     Paths are matched as the server decoded them, because that is what the app routes by. A path with a dot
-    segment, a backslash, a doubled slash or a control character is never public: an app may read it otherwise
-    than we do.
+    segment (also one with a parameter, as servlets have), a backslash, a doubled slash or a control
+    character, or with one of these encoded twice, is never public: an app may read it otherwise than we do.
     """
 
     def __init__(self, public: Sequence[str] = (), reads: Sequence[str] = ()) -> None:
@@ -54,4 +56,6 @@ def _matches(pattern: str, path: str) -> bool:
 def _plain(path: str) -> bool:
     if "\\" in path or "//" in path or any(ord(letter) < 32 or ord(letter) == 127 for letter in path):  # noqa: PLR2004
         return False
-    return not any(segment in {".", ".."} for segment in path.split("/"))
+    if "%" in path and _AGAIN.search(path):
+        return False
+    return not any(segment.partition(";")[0] in {".", ".."} for segment in path.split("/"))

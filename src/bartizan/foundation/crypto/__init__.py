@@ -1,7 +1,7 @@
 """Keys: what seals data at rest, what authenticates it, and what signs tokens for others to check."""
 
-from .errors import BadToken, CannotOpen, TokenExpired, TooFewKeys, UnknownSigningKey
-from .service import Keyring, SigningKeys, TimedTokens, tokens
+from .errors import BadToken, CannotOpen, TokenExpired, TooFewKeys, UnknownSigningKey, UnusableKey
+from .service import Keyring, Mint, SigningKeys, TimedTokens, tokens
 from .settings import CryptoSettings
 from .types import KeySource, SigningKey
 
@@ -11,11 +11,13 @@ __all__ = [
     "CryptoSettings",
     "KeySource",
     "Keyring",
+    "Mint",
     "SigningKey",
     "SigningKeys",
     "TimedTokens",
     "TokenExpired",
     "TooFewKeys",
     "UnknownSigningKey",
+    "UnusableKey",
     "tokens",
 ]

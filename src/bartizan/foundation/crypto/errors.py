@@ -24,3 +24,7 @@ class TooFewKeys(Fault):
 
 class UnknownSigningKey(NotFound):
     """There is no such signing key."""
+
+
+class UnusableKey(Fault):
+    """The key that tokens for the app are signed with cannot be read, is too small, or is of another kind."""

@@ -1,8 +1,10 @@
 """Everything an operator can turn: typed, documented, and traceable to where it was set."""
 
+from .bridge import BridgeSettings
 from .errors import InvalidSettings, MissingService, NoSecretKey, UnsafeInProduction
 from .guard import GuardSettings
 from .house import HouseSettings
+from .proxy import ProxySettings
 from .rate import MICROSECOND, Rate
 from .service import (
     banner,
@@ -20,6 +22,7 @@ from .types import BaseSettings, Environment, Loaded, ModuleSection, Problem, Se
 __all__ = [
     "MICROSECOND",
     "BaseSettings",
+    "BridgeSettings",
     "Environment",
     "GuardSettings",
     "HouseSettings",
@@ -29,6 +32,7 @@ __all__ = [
     "ModuleSection",
     "NoSecretKey",
     "Problem",
+    "ProxySettings",
     "Rate",
     "Section",
     "SettingRow",

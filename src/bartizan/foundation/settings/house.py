@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from .bridge import BridgeSettings
 from .guard import GuardSettings
+from .proxy import ProxySettings
 from .types import BaseSettings, Problem
 
 
@@ -16,6 +18,8 @@ class HouseSettings(BaseSettings):
         default=("127.0.0.0/8", "::1/128"), description="Addresses or ranges that may read /metrics."
     )
     guard: GuardSettings = Field(default=GuardSettings(), description="The gate in front of every request.")
+    bridge: BridgeSettings = Field(default=BridgeSettings(), description="What the app is told of callers.")
+    proxy: ProxySettings = Field(default=ProxySettings(), description="The app that is served elsewhere.")
 
     @property
     def secure_cookies(self) -> bool:

@@ -2,7 +2,8 @@
 
 from . import tokens
 from .keyring import Keyring
+from .minting import Mint
 from .signing import SigningKeys
 from .timed import TimedTokens
 
-__all__ = ["Keyring", "SigningKeys", "TimedTokens", "tokens"]
+__all__ = ["Keyring", "Mint", "SigningKeys", "TimedTokens", "tokens"]
