@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from bartizan.backbone.jobs import Worker
-from bartizan.doors.frameworks import alone, wrap
+from bartizan.doors.frameworks import alone, speaks_wsgi, wrap
 from bartizan.foundation.errors import BartizanError
 from bartizan.foundation.settings import load
 from bartizan.house import Bartizan, Settings
@@ -22,7 +22,6 @@ from .banner import banner
 from .running import asking, fail, refused
 
 _ASGI_ARGUMENTS = 3
-_WSGI_ARGUMENTS = 2
 _GRACE = 20
 host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 port = click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port.")
@@ -57,7 +56,7 @@ def serve(host: str, port: int) -> None:
 def guard(app: str, factory: bool, app_dir: str, host: str, port: int) -> None:  # noqa: FBT001
     """Put sign-in, roles, keys and audit in front of APP, unchanged.
 
-    APP is `module:attribute` of an ASGI application.
+    APP is `module:attribute` of an ASGI or WSGI application.
 
     \b
     Example:
@@ -128,11 +127,11 @@ def find(name: str, folder: Path, *, factory: bool) -> Any:
             fail(f"{module} has no {part!r}.", f"It has: {', '.join(names) or 'nothing to call'}.", code=3)
         place = getattr(place, part)
     application = place() if factory else place
-    _must_be_asgi(application, name)
+    _must_be_an_application(application, name)
     return application
 
 
-def _must_be_asgi(application: Any, name: str) -> None:
+def _must_be_an_application(application: Any, name: str) -> None:
     if not callable(application):
         fail(
             f"{name} is not an application.",
@@ -148,15 +147,18 @@ def _must_be_asgi(application: Any, name: str) -> None:
         ]
     except (TypeError, ValueError):
         return
-    if len(wanted) == _WSGI_ARGUMENTS:
-        cure = "Give it an ASGI face first, for example a2wsgi.WSGIMiddleware(app)."
-        fail(f"{name} is a WSGI application.", "The gate speaks ASGI.", cure, code=2)
+    if speaks_wsgi(application):
+        return
     if not wanted and not any(
         p.kind is Parameter.VAR_POSITIONAL for p in signature(application).parameters.values()
     ):
         fail(f"{name} takes no arguments, so it is a factory.", "", "Add --factory.", code=2)
     if len(wanted) > _ASGI_ARGUMENTS:
-        fail(f"{name} is not an ASGI application.", "It must take scope, receive and send.", code=2)
+        fail(
+            f"{name} is not a web application.",
+            "ASGI takes scope, receive and send; WSGI environ and start_response.",
+            code=2,
+        )
 
 
 def _stopped(_number: int, _frame: FrameType | None) -> None:

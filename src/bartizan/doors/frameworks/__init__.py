@@ -2,5 +2,6 @@
 
 from .asgi import Platform, Wrapped, alone, wrap
 from .fastapi import attach
+from .wsgi import Wsgi, speaks_wsgi
 
-__all__ = ["Platform", "Wrapped", "alone", "attach", "wrap"]
+__all__ = ["Platform", "Wrapped", "Wsgi", "alone", "attach", "speaks_wsgi", "wrap"]
