@@ -76,7 +76,7 @@ class PolicyFile:
             elif need not in {PUBLIC, DENY}:
                 if not rbac.knows(need):
                     cure = "Declare it in [permissions], or in code: bz.rbac.declare(Permission(...))."
-                    hint = near(need, rbac.names()) or cure
+                    hint = near(need, rbac.names(), 0.75) or cure
                     problems.append(f"{line.place}: there is no permission {need!r}. {hint}")
                     continue
                 need = rbac.parse(need)
@@ -86,9 +86,9 @@ class PolicyFile:
         return found
 
 
-def near(word: str, words: Iterable[str]) -> str:
+def near(word: str, words: Iterable[str], alike: float = 0.6) -> str:
     """Ask whether another word was meant, if there is one like it."""
-    found = difflib.get_close_matches(word, list(words), n=1)
+    found = difflib.get_close_matches(word, list(words), n=1, cutoff=alike)
     return f"Did you mean {found[0]!r}?" if found else ""
 
 
