@@ -18,6 +18,7 @@ COMMANDS = {
     "migrate": ("keeping", "migrate", "Bring the database to the newest revision."),
     "check": ("keeping", "check", "Tell whether this installation is safe to start."),
     "settings": ("keeping", "settings", "Show every setting, its value and where it was set."),
+    "policy": ("policy", "policy", "Say which route of an app needs what."),
     "maintenance": ("keeping", "maintenance", "Close the app for a while, politely."),
     "owner": ("people", "owner", "Make the link that makes the first owner."),
     "explain": ("people", "explain", "Say why somebody may or may not do something."),

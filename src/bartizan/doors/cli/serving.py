@@ -88,7 +88,7 @@ async def worker(app: str | None, factory: bool, app_dir: str, concurrency: int)
     Example:
       bartizan worker main:app --concurrency 20
     """
-    house = house_of(find(app, Path(app_dir), factory=factory), app) if app else Bartizan()
+    house = attached_to(find(app, Path(app_dir), factory=factory), app) if app else Bartizan()
     try:
         await house.start(embedded=False)
         click.echo(f"Worker ready: {concurrency} jobs at once. Ctrl-C to stop.", err=True)
@@ -98,12 +98,18 @@ async def worker(app: str | None, factory: bool, app_dir: str, concurrency: int)
         await house.stop()
 
 
-def house_of(app: Any, name: str) -> Bartizan:
+def attached_to(app: Any, name: str) -> Bartizan:
+    """Give the house that was attached to an application, or say that there is none."""
+    house = house_of(app)
+    if house is None:
+        fail(f"Bartizan is not attached to {name}.", "", "Call bartizan.attach(app) in it.", code=2)
+    return house
+
+
+def house_of(app: Any) -> Bartizan | None:
     """Find the house that was attached to an application."""
     found = getattr(app, "bz", None) or getattr(getattr(app, "state", None), "bartizan", None)
-    if not isinstance(found, Bartizan):
-        fail(f"Bartizan is not attached to {name}.", "", "Call bartizan.attach(app) in it.", code=2)
-    return found
+    return found if isinstance(found, Bartizan) else None
 
 
 def find(name: str, folder: Path, *, factory: bool) -> Any:

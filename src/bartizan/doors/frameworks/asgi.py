@@ -83,7 +83,7 @@ class Platform:
 
 
 class Wrapped(Guard):
-    """An application behind the gate: serve this instead of it. ``bz`` is its house."""
+    """An application behind the gate: serve this instead of it. ``app`` is behind it, ``bz`` its house."""
 
     def __init__(self, app: ASGIApp, house: Bartizan, policy: Policy | None = None) -> None:
         """Stand in front of ``app``; its routes need what ``policy`` says."""
@@ -96,6 +96,7 @@ class Wrapped(Guard):
 
         super().__init__(app, platform, house, warm=warm)
         self._policy = policy
+        self.app = app
         self.bz = house
 
 

@@ -109,6 +109,11 @@ class Policy:
                 said = self._marked(route, []) or self._ruled(learned, method, route.template, plain=True)
                 yield method, route.template, said
 
+    @property
+    def texts(self) -> Sequence[str]:
+        """Give the routes of the file as they are written."""
+        return [line.text for line in self._file.lines] if self._file else []
+
     def check(self) -> None:
         """Refuse with ``InvalidPolicy`` what is wrong with the decorators and the file so far."""
         self._look()

@@ -58,20 +58,32 @@ def survey(host: object) -> list[HostRoute]:
 
     An application of another kind has none that we can see.
     """
-    rules = getattr(getattr(host, "url_map", None), "iter_rules", None)
-    if rules is not None:
-        return list(_flask(host, rules()))
-    return list(_walk(_routes(host), ""))
+    for layer in _layers(host):
+        rules = getattr(getattr(layer, "url_map", None), "iter_rules", None)
+        if rules is not None:
+            return list(_flask(layer, rules()))
+        if (routes := _routes(layer)) is not None:
+            return list(_walk(routes, ""))
+    return []
 
 
-def _routes(app: Any) -> Iterable[Any]:
-    """Find the routes of an application that others may be wrapped around."""
+def _layers(app: Any) -> Iterator[Any]:
+    """Look into an application that others may be wrapped around, from the outside."""
     for _ in range(_WRAPPERS):
-        routes: Any = getattr(app, "routes", None)
-        if isinstance(routes, list | tuple):
-            return tuple(cast("Iterable[Any]", routes))
-        app = getattr(app, "app", None)
-    return ()
+        yield app
+        app = getattr(app, "app", None) or getattr(app, "wsgi", None)
+        if app is None:
+            return
+
+
+def _routes(app: Any) -> Iterable[Any] | None:
+    routes: Any = getattr(app, "routes", None)
+    return tuple(cast("Iterable[Any]", routes)) if isinstance(routes, list | tuple) else None
+
+
+def _inside(app: Any) -> Iterable[Any]:
+    """Give the routes of what is mounted, as far as it has any."""
+    return next((routes for layer in _layers(app) if (routes := _routes(layer)) is not None), ())
 
 
 def _walk(routes: Iterable[Any], prefix: str) -> Iterator[HostRoute]:
@@ -81,11 +93,11 @@ def _walk(routes: Iterable[Any], prefix: str) -> Iterator[HostRoute]:
         original = getattr(route, "original_route", route)
         path = prefix + str(getattr(route, "path", None) or "")
         if isinstance(original, Mount):
-            yield from _walk(original.routes or _routes(original.app), path)
+            yield from _walk(original.routes or _inside(original.app), path)
             yield HostRoute(None, path + "/{path:path}", blind=True)
         elif isinstance(original, Host):
             # Which of these answers depends on a header, so the path alone cannot tell.
-            for inner in _walk(original.routes or _routes(original.app), prefix):
+            for inner in _walk(original.routes or _inside(original.app), prefix):
                 yield HostRoute(inner.methods, inner.template, inner.mark, inner.blind, enforced=False)
         elif isinstance(original, WebSocketRoute):
             yield HostRoute(frozenset({SOCKET}), path, mark_of(original.endpoint))
