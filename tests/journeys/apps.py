@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,10 +41,30 @@ class Guarded:
             client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
             yield client
 
+    @asynccontextmanager
+    async def browsing(self, role: str, page: str = "/") -> AsyncGenerator[httpx.AsyncClient]:
+        """Open a page as a browser does: sent to sign-in, signed in over the form, and back at the page."""
+        email, password = self.passwords[role]
+        headers = {"accept": "text/html", "origin": self.url, "sec-fetch-mode": "navigate"}
+        async with httpx.AsyncClient(base_url=self.url, timeout=60, headers=headers) as client:
+            form = await client.get(page, follow_redirects=True)
+            assert form.url.path == "/_bartizan/sign-in", form.text
+            hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form.text))
+            hidden |= dict(re.findall(r'name="(csrf|next)"[^>]*value="([^"]*)"', form.text))
+            done = await client.post(form.url.path, data={**hidden, "login": email, "password": password})
+            assert done.status_code == 303, done.text
+            assert done.headers["location"] == page
+            yield client
+
 
 @asynccontextmanager
-async def guarded(app: str, folder: Path, database: str, **environ: str) -> AsyncGenerator[Guarded]:
-    """Seed a demo organization and serve ``app`` from ``folder`` by the command that users type."""
+async def guarded(
+    app: str, folder: Path, database: str, *, command: Sequence[str] = (), **environ: str
+) -> AsyncGenerator[Guarded]:
+    """Seed a demo organization and serve ``app`` from ``folder`` by the command that users type.
+
+    ``command`` is an application's own, with ``{port}`` where the port goes; by default it is ours.
+    """
     bartizan = VENV / "bin" / "bartizan"
     assert bartizan.exists(), f"{bartizan} is missing: `make peers` installs it"
     base = {
@@ -68,8 +89,11 @@ async def guarded(app: str, folder: Path, database: str, **environ: str) -> Asyn
     people = json.loads(seeded.stdout)["people"]
     port = free_port()
     log = (folder / "server.log").open("w")
+    words = [
+        word.format(port=port) for word in command or (str(bartizan), "guard", *app.split(), "--port={port}")
+    ]
     server = subprocess.Popen(  # noqa: ASYNC220 - it must outlive this coroutine's awaits
-        [bartizan, "guard", app, "--port", str(port)], cwd=folder, env=base, stdout=log, stderr=log
+        words, cwd=folder, env=base, stdout=log, stderr=log
     )
     try:
         url = f"http://127.0.0.1:{port}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from fastapi import FastAPI
 
+from bartizan.doors.cli.main import bartizan as command
 from bartizan.doors.cli.policy import policy
 from bartizan.doors.frameworks import wrap
 from bartizan.doors.testing import Cast, program
@@ -179,3 +181,25 @@ async def test_what_was_seen_becomes_routes_with_parameters(
             "POST /things/{id}/parts/{id2}": "app:write",
         }
     }
+
+
+def test_permissions_of_the_file_can_be_explained_and_the_file_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BARTIZAN_SECRET_KEY", secrets.token_urlsafe(48))
+
+    def run(*args: str, code: int = 0) -> Result:
+        done = CliRunner().invoke(command, args)
+        assert done.exit_code == code, (args, done.output, done.exception)
+        return done
+
+    people = {p["role"]: p["email"] for p in json.loads(run("demo", "--json").stdout)["people"]}
+    assert "no policy file" in run("check").stdout
+    file = Path("bartizan.policy.toml")
+    file.write_text('[permissions]\n"invoice:void" = "Void"\n[routes]\n"GET /x" = "invoice:void"\n')
+    assert run("explain", people["owner"], "invoice:void").stdout.startswith("yes")
+    assert run("explain", people["member"], "invoice:void").stdout.startswith("no")
+    assert "1 in the policy file" in run("check").stdout
+    file.write_text('[routes]\n"GET x" = "public"\n')
+    assert "BAD  routes" in run("check", code=1).stdout

@@ -1,6 +1,6 @@
 """What a route of the app needs: decorators, a policy file, settings, and a default that denies."""
 
-from .decisions import NOBODY, NOTHING, SAFE, Policy, Verdict
+from .decisions import NOBODY, NOTHING, SAFE, Policy, Verdict, policy_file
 from .errors import InvalidPolicy
 from .file import FILE, PolicyFile
 from .marks import public, requires
@@ -17,6 +17,7 @@ __all__ = [
     "Policy",
     "PolicyFile",
     "Verdict",
+    "policy_file",
     "public",
     "requires",
     "survey",
