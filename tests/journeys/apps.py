@@ -4,11 +4,12 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,8 @@ import httpx
 from tests.harness.processes import answering, free_port
 
 VENV = Path(os.environ.get("BARTIZAN_TEST_APPS", Path(__file__).parents[2] / ".cache" / "venv-apps"))
+BARTIZAN = VENV / "bin" / "bartizan"
+PATIENCE = 240  # seconds: some of these take long to start on a machine that has other things to do
 
 
 @dataclass(frozen=True)
@@ -57,48 +60,71 @@ class Guarded:
             yield client
 
 
-@asynccontextmanager
-async def guarded(
-    app: str, folder: Path, database: str, *, command: Sequence[str] = (), **environ: str
-) -> AsyncGenerator[Guarded]:
-    """Seed a demo organization and serve ``app`` from ``folder`` by the command that users type.
+@dataclass(frozen=True)
+class Seed:
+    """A demo organization in a database, and the key that its secrets are under."""
 
-    ``command`` is an application's own, with ``{port}`` where the port goes; by default it is ours.
-    """
-    bartizan = VENV / "bin" / "bartizan"
-    assert bartizan.exists(), f"{bartizan} is missing: `make peers` installs it"
-    base = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "LANG": "C.UTF-8",
-        "BARTIZAN_DATABASE": database,
-        "BARTIZAN_SECRET_KEY": secrets.token_urlsafe(32),
-        "BARTIZAN_DATA_DIR": str(folder / "bartizan-data"),
-        **environ,
-    }
-    seeded = subprocess.run(  # noqa: ASYNC221 - nothing else runs yet
-        [bartizan, "demo", "--json"],
+    database: str
+    secret: str
+    people: Sequence[Mapping[str, str]]
+
+
+def planted(folder: Path, database: str) -> Seed:
+    """Make the demo organization by the command that users type."""
+    secret = secrets.token_urlsafe(32)
+    done = subprocess.run(
+        [BARTIZAN, "demo", "--json"],
         cwd=folder,
-        env=base,
+        env=_environ(folder, BARTIZAN_DATABASE=database, BARTIZAN_SECRET_KEY=secret),
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
-    assert seeded.returncode == 0, seeded.stderr
-    people = json.loads(seeded.stdout)["people"]
+    assert done.returncode == 0, done.stderr
+    return Seed(database, secret, json.loads(done.stdout)["people"])
+
+
+def copied(seed: Seed, folder: Path) -> Seed:
+    """Give a copy of a seeded SQLite file, in a folder of its own."""
+    shutil.copy(seed.database.removeprefix("sqlite:///"), folder / "bartizan.db")
+    return replace(seed, database=f"sqlite:///{folder}/bartizan.db")
+
+
+def _environ(folder: Path, **settings: str) -> dict[str, str]:
+    assert BARTIZAN.exists(), f"{BARTIZAN} is missing: `make peers` installs it"
+    base = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8"}
+    return {**base, "BARTIZAN_DATA_DIR": str(folder / "bartizan-data"), **settings}
+
+
+@asynccontextmanager
+async def guarded(
+    app: str,
+    folder: Path,
+    database: str | Seed,
+    *,
+    command: Sequence[str] = (),
+    **environ: str,
+) -> AsyncGenerator[Guarded]:
+    """Seed a demo organization and serve ``app`` from ``folder`` by the command that users type.
+
+    ``database`` may be seeded already. ``command`` is an application's own, with ``{port}`` where the port
+    goes; by default it is ours.
+    """
+    seed = database if isinstance(database, Seed) else planted(folder, database)
+    base = _environ(folder, BARTIZAN_DATABASE=seed.database, BARTIZAN_SECRET_KEY=seed.secret, **environ)
     port = free_port()
     log = (folder / "server.log").open("w")
     words = [
-        word.format(port=port) for word in command or (str(bartizan), "guard", *app.split(), "--port={port}")
+        word.format(port=port) for word in command or (str(BARTIZAN), "guard", *app.split(), "--port={port}")
     ]
     server = subprocess.Popen(  # noqa: ASYNC220 - it must outlive this coroutine's awaits
         words, cwd=folder, env=base, stdout=log, stderr=log
     )
     try:
         url = f"http://127.0.0.1:{port}"
-        await answering(f"{url}/_bartizan/health/ready", server, folder / "server.log")
-        yield Guarded(url, {p["role"]: (p["email"], p["password"]) for p in people})
+        await answering(f"{url}/_bartizan/health/ready", server, folder / "server.log", PATIENCE)
+        yield Guarded(url, {p["role"]: (p["email"], p["password"]) for p in seed.people})
     finally:
         server.terminate()
         try:

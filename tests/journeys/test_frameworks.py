@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .apps import VENV, Guarded, guarded
+from .apps import VENV, Guarded, Seed, copied, guarded, planted
 from .records import audited, people, refused_when_anonymous
 
 TUTORIALS = Path(__file__).parent / "tutorials"
@@ -49,14 +49,21 @@ KINDS = {
 }
 
 
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> Seed:
+    """One demo organization, of which every application gets a copy."""
+    folder = tmp_path_factory.mktemp("seed")
+    return planted(folder, f"sqlite:///{folder}/bartizan.db")
+
+
 @asynccontextmanager
-async def serving(kind: Kind, folder: Path) -> AsyncGenerator[Guarded]:
+async def serving(kind: Kind, folder: Path, seed: Seed) -> AsyncGenerator[Guarded]:
     """Copy the tutorial, make it ready as the tutorial does, and guard it."""
     home = folder / "app"
     shutil.copytree(TUTORIALS / kind.folder, home)
     if kind.ready:
         subprocess.run([PYTHON, *kind.ready], cwd=home, check=True, capture_output=True)  # noqa: ASYNC221
-    async with guarded(kind.app, home, f"sqlite:///{folder}/bartizan.db") as app:
+    async with guarded(kind.app, home, copied(seed, folder)) as app:
         yield app
 
 
@@ -115,16 +122,18 @@ async def on_record(app: Guarded) -> None:
 @pytest.mark.feature("CORE-02", "FWK-02", "AUD-01", "AZ-01")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", ["litestar", "asgi", "wsgi"])
-async def test_an_app_gains_people_roles_and_a_record(tmp_path: Path, name: str) -> None:
-    async with serving(KINDS[name], tmp_path) as app:
+async def test_an_app_gains_people_roles_and_a_record(tmp_path: Path, seed: Seed, name: str) -> None:
+    async with serving(KINDS[name], tmp_path, seed) as app:
         await conforms(app, KINDS[name])
 
 
 @pytest.mark.feature("CORE-02", "FWK-02", "AUD-01", "AZ-01")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", ["django-wsgi", "django-asgi"])
-async def test_djangos_polls_gain_people_and_keep_their_own_sign_in(tmp_path: Path, name: str) -> None:
-    async with serving(KINDS[name], tmp_path) as app:
+async def test_djangos_polls_gain_people_and_keep_their_own_sign_in(
+    tmp_path: Path, seed: Seed, name: str
+) -> None:
+    async with serving(KINDS[name], tmp_path, seed) as app:
         subprocess.run([PYTHON, "-c", POLL], cwd=tmp_path / "app", check=True)  # noqa: ASYNC221
         await conforms(app, Kind(KINDS[name].app, page="/polls/", words="What&#x27;s new?"))
         async with app.browsing("member", "/polls/1/") as browser:
@@ -163,8 +172,8 @@ User.objects.create_superuser("admin", "admin@example.com", "pretty-long-7")
 
 @pytest.mark.feature("CORE-02", "FWK-02", "AUD-01", "AZ-01")
 @pytest.mark.timeout(120)
-async def test_flasks_blog_gains_people_and_keeps_its_own_sign_in(tmp_path: Path) -> None:
-    async with serving(KINDS["flask"], tmp_path) as app:
+async def test_flasks_blog_gains_people_and_keeps_its_own_sign_in(tmp_path: Path, seed: Seed) -> None:
+    async with serving(KINDS["flask"], tmp_path, seed) as app:
         await conforms(app, KINDS["flask"])
         async with app.browsing("member") as browser:
             ada = {"username": "ada", "password": "pretty-long-7"}
