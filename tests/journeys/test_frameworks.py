@@ -43,7 +43,7 @@ KINDS = {
     "flask": Kind(
         "--factory flaskr:create_app", "flaskr", "/", "Posts", ("-m", "flask", "--app=flaskr", "init-db")
     ),
-    "litestar": Kind("litestar_todo:app", "", "/", "TODO"),
+    "litestar": Kind("litestar_todo:app", "", "/", "Start writing"),
     "asgi": Kind("plain:asgi", "", "/", "hello"),
     "wsgi": Kind("plain:wsgi", "", "/", "hello"),
 }

@@ -93,9 +93,9 @@ async def test_the_environ_is_what_the_standard_says() -> None:
     headers = [
         (name.encode(), value.encode()) for name, value in (line.split(": ") for line in told.split(", "))
     ]
-    await ask(app, Client(), path="/root/caf\u00e9", root_path="/root", headers=headers, method="PUT")
+    await ask(app, Client(), path="/base/caf\u00e9", root_path="/base", headers=headers, method="PUT")
     assert seen["PATH_INFO"] == "/caf\u00c3\u00a9"
-    assert seen["SCRIPT_NAME"] == "/root"
+    assert seen["SCRIPT_NAME"] == "/base"
     assert seen["QUERY_STRING"] == "a=1"
     assert (seen["REQUEST_METHOD"], seen["SERVER_PROTOCOL"], seen["wsgi.url_scheme"]) == (
         "PUT",

@@ -14,8 +14,8 @@ class TodoItem:
     done: bool
 
 
-TODO_LIST: list[TodoItem] = [
-    TodoItem(title="Start writing TODO list", done=True),
+ITEMS: list[TodoItem] = [
+    TodoItem(title="Start writing the list", done=True),
     TodoItem(title="???", done=False),
 ]
 
@@ -23,14 +23,14 @@ TODO_LIST: list[TodoItem] = [
 @get("/")
 async def get_list(done: bool | None = None) -> list[TodoItem]:
     if done is None:
-        return TODO_LIST
-    return [item for item in TODO_LIST if item.done == done]
+        return ITEMS
+    return [item for item in ITEMS if item.done == done]
 
 
 @post("/")
 async def add_item(data: TodoItem) -> list[TodoItem]:
-    TODO_LIST.append(data)
-    return TODO_LIST
+    ITEMS.append(data)
+    return ITEMS
 
 
 @get("/conform/who")
