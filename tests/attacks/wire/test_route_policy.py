@@ -133,3 +133,25 @@ def _endpoint(need: str) -> Callable[[Request], Awaitable[Response]]:
         return PlainTextResponse(need)
 
     return bartizan.requires(need)(said)
+
+
+def test_a_line_break_at_the_end_of_a_path_does_not_lose_the_decorator() -> None:
+    policy = Policy(host=Starlette(routes=[Route("/a", _endpoint("a:read"))]))
+    assert policy.need("GET", "/a\n") == "a:read"
+
+
+@pytest.mark.parametrize(
+    "path", ["/files/../x", "/files//x", "/files/%2e%2e/x", "/files/a\\b", "/files/\x00"]
+)
+def test_an_endpoint_that_is_open_is_not_open_under_an_odd_path(path: str) -> None:
+    routes = [Route("/files/{path:path}", bartizan.public(_open()))]
+    policy = Policy(host=Starlette(routes=routes))
+    assert policy.need("GET", "/files/x/y") == NOTHING
+    assert policy.need("GET", path) == "app:read"
+
+
+def _open() -> Callable[[Request], Awaitable[Response]]:
+    async def said(_request: Request) -> Response:
+        return PlainTextResponse("said")
+
+    return said

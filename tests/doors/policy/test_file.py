@@ -115,7 +115,7 @@ def test_a_permission_that_reads_like_another_is_refused(tmp_path: Path, rbac: R
     [
         ('"GET /a" = "pubic"', "policy.toml:2: 'pubic' is no need. Did you mean 'public'?"),
         ('"GET /a" = "admin"', 'Roles are a list: write ["admin"].'),
-        ('"GET /a" = ["admn"]', "no built-in role 'admn'. Did you mean 'admin'?"),
+        ('"GET /a" = ["admni"]', "no built-in role 'admni'. Did you mean 'admin'?"),
         ('"GET /a" = ["chief_of_staff"]', "name a permission and give it to the role"),
         ('"GET /a" = []', 'Write "public", "deny", a permission, or a list of roles.'),
         ('"GET /a" = 7', "7 is no need."),
