@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bartizan.access.rbac import require_permission
     from bartizan.doors.frameworks import attach, wrap
+    from bartizan.doors.guard.policy import public, requires
     from bartizan.foundation.capability import Event
     from bartizan.foundation.context import Caller, Permission, current
     from bartizan.foundation.errors import (
@@ -46,7 +47,9 @@ __all__ = [
     "Unavailable",
     "attach",
     "current",
+    "public",
     "require_permission",
+    "requires",
     "wrap",
 ]
 
@@ -58,7 +61,9 @@ _HOMES = {
     "Settings": "bartizan.house",
     "attach": "bartizan.doors.frameworks",
     "current": "bartizan.foundation.context",
+    "public": "bartizan.doors.guard.policy",
     "require_permission": "bartizan.access.rbac",
+    "requires": "bartizan.doors.guard.policy",
     "wrap": "bartizan.doors.frameworks",
 }
 

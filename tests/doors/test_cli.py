@@ -123,7 +123,6 @@ def test_what_was_mistyped_is_guessed(run: Run) -> None:
         ("host", 2, "module:attribute"),
         ("nohost:app", 3, "no module 'nohost'"),
         ("host:nothing", 3, "host has no 'nothing'"),
-        ("host:wsgi", 2, "is a WSGI application"),
         ("host:create", 2, "--factory"),
         ("host:number", 2, "is not an application"),
     ],

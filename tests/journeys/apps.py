@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import secrets
+import shutil
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -15,6 +17,8 @@ import httpx
 from tests.harness.processes import GENEROUS, answering, free_port
 
 VENV = Path(os.environ.get("BARTIZAN_TEST_APPS", Path(__file__).parents[2] / ".cache" / "venv-apps"))
+BARTIZAN = VENV / "bin" / "bartizan"
+PATIENCE = 240  # seconds: some of these take long to start on a machine that has other things to do
 
 
 @dataclass(frozen=True)
@@ -40,45 +44,87 @@ class Guarded:
             client.headers["authorization"] = f"Bearer {answer.json()['access_token']}"
             yield client
 
+    @asynccontextmanager
+    async def browsing(self, role: str, page: str = "/") -> AsyncGenerator[httpx.AsyncClient]:
+        """Open a page as a browser does: sent to sign-in, signed in over the form, and back at the page."""
+        email, password = self.passwords[role]
+        headers = {"accept": "text/html", "origin": self.url, "sec-fetch-mode": "navigate"}
+        async with httpx.AsyncClient(base_url=self.url, timeout=60, headers=headers) as client:
+            form = await client.get(page, follow_redirects=True)
+            assert form.url.path == "/_bartizan/sign-in", form.text
+            hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form.text))
+            hidden |= dict(re.findall(r'name="(csrf|next)"[^>]*value="([^"]*)"', form.text))
+            done = await client.post(form.url.path, data={**hidden, "login": email, "password": password})
+            assert done.status_code == 303, done.text
+            assert done.headers["location"] == page
+            yield client
 
-@asynccontextmanager
-async def guarded(*app: str, folder: Path, database: str, **environ: str) -> AsyncGenerator[Guarded]:
-    """Seed a demo organization and serve ``app`` from ``folder`` by the command that users type.
 
-    ``app`` is what follows ``bartizan guard``.
-    """
-    bartizan = VENV / "bin" / "bartizan"
-    assert bartizan.exists(), f"{bartizan} is missing: `make peers` installs it"
-    base = {
-        "PATH": os.environ["PATH"],
-        **GENEROUS,
-        "HOME": str(folder),
-        "LANG": "C.UTF-8",
-        "BARTIZAN_DATABASE": database,
-        "BARTIZAN_SECRET_KEY": secrets.token_urlsafe(32),
-        "BARTIZAN_DATA_DIR": str(folder / "bartizan-data"),
-        **environ,
-    }
-    seeded = subprocess.run(  # noqa: ASYNC221 - nothing else runs yet
-        [bartizan, "demo", "--json"],
+@dataclass(frozen=True)
+class Seed:
+    """A demo organization in a database, and the key that its secrets are under."""
+
+    database: str
+    secret: str
+    people: Sequence[Mapping[str, str]]
+
+
+def planted(folder: Path, database: str) -> Seed:
+    """Make the demo organization by the command that users type."""
+    secret = secrets.token_urlsafe(32)
+    done = subprocess.run(
+        [BARTIZAN, "demo", "--json"],
         cwd=folder,
-        env=base,
+        env=_environ(folder, BARTIZAN_DATABASE=database, BARTIZAN_SECRET_KEY=secret),
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
-    assert seeded.returncode == 0, seeded.stderr
-    people = json.loads(seeded.stdout)["people"]
+    assert done.returncode == 0, done.stderr
+    return Seed(database, secret, json.loads(done.stdout)["people"])
+
+
+def copied(seed: Seed, folder: Path) -> Seed:
+    """Give a copy of a seeded SQLite file, in a folder of its own."""
+    shutil.copy(seed.database.removeprefix("sqlite:///"), folder / "bartizan.db")
+    return replace(seed, database=f"sqlite:///{folder}/bartizan.db")
+
+
+def _environ(folder: Path, **settings: str) -> dict[str, str]:
+    assert BARTIZAN.exists(), f"{BARTIZAN} is missing: `make peers` installs it"
+    base = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", **GENEROUS}
+    return {**base, "BARTIZAN_DATA_DIR": str(folder / "bartizan-data"), **settings}
+
+
+@asynccontextmanager
+async def guarded(
+    app: str,
+    folder: Path,
+    database: str | Seed,
+    *,
+    command: Sequence[str] = (),
+    **environ: str,
+) -> AsyncGenerator[Guarded]:
+    """Seed a demo organization and serve ``app`` from ``folder`` by the command that users type.
+
+    ``database`` may be seeded already. ``command`` is an application's own, with ``{port}`` where the port
+    goes; by default it is ours.
+    """
+    seed = database if isinstance(database, Seed) else planted(folder, database)
+    base = _environ(folder, BARTIZAN_DATABASE=seed.database, BARTIZAN_SECRET_KEY=seed.secret, **environ)
     port = free_port()
     log = (folder / "server.log").open("w")
+    words = [
+        word.format(port=port) for word in command or (str(BARTIZAN), "guard", *app.split(), "--port={port}")
+    ]
     server = subprocess.Popen(  # noqa: ASYNC220 - it must outlive this coroutine's awaits
-        [bartizan, "guard", *app, "--port", str(port)], cwd=folder, env=base, stdout=log, stderr=log
+        words, cwd=folder, env=base, stdout=log, stderr=log
     )
     try:
         url = f"http://127.0.0.1:{port}"
-        await answering(f"{url}/_bartizan/health/ready", server, folder / "server.log")
-        yield Guarded(url, {p["role"]: (p["email"], p["password"]) for p in people})
+        await answering(f"{url}/_bartizan/health/ready", server, folder / "server.log", PATIENCE)
+        yield Guarded(url, {p["role"]: (p["email"], p["password"]) for p in seed.people})
     finally:
         server.terminate()
         try:

@@ -38,7 +38,7 @@ async def jupyter(tmp_path: Path, database_url: str) -> AsyncGenerator[Guarded]:
     try:
         await answering(f"http://127.0.0.1:{port}/api", server, log)
         upstream = f"http://127.0.0.1:{port}"
-        async with guarded("--upstream", upstream, folder=tmp_path, database=database_url) as app:
+        async with guarded(f"--upstream {upstream}", folder=tmp_path, database=database_url) as app:
             yield app
     finally:
         server.terminate()

@@ -5,11 +5,11 @@ import sqlite3
 import subprocess
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from .apps import VENV, Guarded, guarded
+from .records import audited, people, refused_when_anonymous
 
 JSON = {"accept": "application/json"}
 DATASETTE = """
@@ -48,31 +48,6 @@ async def mlflow(tmp_path: Path, database_url: str) -> AsyncGenerator[Guarded]:
         "mlflow.server.fastapi_app:app", folder=tmp_path, database=database_url, **environ
     ) as app:
         yield app
-
-
-async def audited(app: Guarded, **filters: str) -> list[dict[str, Any]]:
-    async with app.signed_in("owner") as owner:
-        answer = await owner.get("/_bartizan/api/v1/audit", params={"limit": "200", **filters})
-        assert answer.status_code == 200, answer.text
-        events: list[dict[str, Any]] = answer.json()["items"]
-        return events
-
-
-async def people(app: Guarded) -> dict[str, str]:
-    """Give the e-mail address of each member by id."""
-    async with app.signed_in("owner") as owner:
-        members = (await owner.get("/_bartizan/api/v1/members")).json()["items"]
-        return {member["user_id"]: member["email"] for member in members}
-
-
-async def refused_when_anonymous(app: Guarded, path: str) -> None:
-    async with app.anonymous() as nobody:
-        program = await nobody.get(path)
-        person = await nobody.get(path, headers={"accept": "text/html"})
-    assert program.status_code == 401
-    assert program.headers["content-type"] == "application/problem+json"
-    assert person.status_code == 303
-    assert person.headers["location"].startswith("/_bartizan/sign-in?next=")
 
 
 @pytest.mark.feature("CORE-02", "FWK-01", "AUD-01", "AZ-01")

@@ -25,7 +25,7 @@ from .events import (
     RoleUnassigned,
     RoleUpdated,
 )
-from .service import Rbac, Rule, attribute, owned, require_permission
+from .service import BUILT_IN_ROLES, Rbac, Rule, attribute, owned, require_permission
 from .settings import RbacSettings
 from .types import (
     Able,
@@ -43,6 +43,7 @@ from .types import (
 )
 
 __all__ = [
+    "BUILT_IN_ROLES",
     "Able",
     "Access",
     "BuiltInRole",

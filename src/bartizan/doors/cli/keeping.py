@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 import click
 
+from bartizan.doors.guard.policy import policy_file
 from bartizan.foundation.context import current
 from bartizan.foundation.errors import BartizanError
 from bartizan.foundation.settings import InvalidSettings, describe, load
@@ -111,6 +112,12 @@ async def look_over(house: Bartizan) -> Sequence[Finding]:
         await house.database.check()
         return "migrated, and organizations are kept apart"
 
+    async def routes() -> str:
+        file = policy_file(house.settings.guard)
+        return (
+            f"{len(file.lines)} in the policy file" if file else "no policy file, so app:read and app:write"
+        )
+
     async def keys() -> str:
         return f"{len((await house.signing_keys.jwks())['keys'])} signing keys"
 
@@ -120,6 +127,7 @@ async def look_over(house: Bartizan) -> Sequence[Finding]:
         ("revision", migrated, ""),
         ("tables", walls, ""),
         ("keys", keys, ""),
+        ("routes", routes, ""),
     ]
     for what, look, advice in looks:
         try:

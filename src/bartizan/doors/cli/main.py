@@ -19,6 +19,7 @@ COMMANDS = {
     "check": ("keeping", "check", "Tell whether this installation is safe to start."),
     "doctor": ("doctor", "doctor", "Find what is wrong with this installation, and print the fix."),
     "settings": ("keeping", "settings", "Show every setting, its value and where it was set."),
+    "policy": ("policy", "policy", "Say which route of an app needs what."),
     "maintenance": ("keeping", "maintenance", "Close the app for a while, politely."),
     "owner": ("people", "owner", "Make the link that makes the first owner."),
     "explain": ("people", "explain", "Say why somebody may or may not do something."),

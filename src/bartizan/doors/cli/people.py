@@ -4,6 +4,7 @@ import click
 
 from bartizan.access.identity import UnknownUser
 from bartizan.access.rbac import Explanation
+from bartizan.doors.guard.policy import policy_file
 from bartizan.foundation.context import current
 from bartizan.foundation.errors import Invalid
 from bartizan.house import Bartizan
@@ -53,6 +54,8 @@ async def explain(person: str, permission: str, org: str | None, json_: bool) ->
     """
 
     async def act(house: Bartizan) -> None:
+        if (file := policy_file(house.settings.guard)) is not None:
+            file.declare(house.rbac)
         answer = await explained(house, person, permission, org)
         if json_:
             as_json(answer.model_dump(mode="json"))

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from bartizan.backbone.jobs import Worker
-from bartizan.doors.frameworks import Wrapped, alone, wrap
+from bartizan.doors.frameworks import Wrapped, alone, speaks_wsgi, wrap
 from bartizan.foundation.errors import BartizanError
 from bartizan.foundation.settings import load
 from bartizan.house import Bartizan, Settings
@@ -23,7 +23,6 @@ from .handover import Server
 from .running import asking, fail, refused
 
 _ASGI_ARGUMENTS = 3
-_WSGI_ARGUMENTS = 2
 _GRACE = 20
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 host = click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -69,7 +68,7 @@ def guard(  # noqa: PLR0917 - click passes them by name
 ) -> None:
     """Put sign-in, roles, keys and audit in front of APP, or of what is served at URL, unchanged.
 
-    APP is `module:attribute` of an ASGI application.
+    APP is `module:attribute` of an ASGI or WSGI application.
 
     \b
     Examples:
@@ -115,7 +114,7 @@ async def worker(app: str | None, factory: bool, app_dir: str, concurrency: int)
     Example:
       bartizan worker main:app --concurrency 20
     """
-    house = house_of(find(app, Path(app_dir), factory=factory), app) if app else Bartizan()
+    house = attached_to(find(app, Path(app_dir), factory=factory), app) if app else Bartizan()
     try:
         await house.start(embedded=False)
         click.echo(f"Worker ready: {concurrency} jobs at once. Ctrl-C to stop.", err=True)
@@ -125,12 +124,18 @@ async def worker(app: str | None, factory: bool, app_dir: str, concurrency: int)
         await house.stop()
 
 
-def house_of(app: Any, name: str) -> Bartizan:
+def attached_to(app: Any, name: str) -> Bartizan:
+    """Give the house that was attached to an application, or say that there is none."""
+    house = house_of(app)
+    if house is None:
+        fail(f"Bartizan is not attached to {name}.", "", "Call bartizan.attach(app) in it.", code=2)
+    return house
+
+
+def house_of(app: Any) -> Bartizan | None:
     """Find the house that was attached to an application."""
     found = getattr(app, "bz", None) or getattr(getattr(app, "state", None), "bartizan", None)
-    if not isinstance(found, Bartizan):
-        fail(f"Bartizan is not attached to {name}.", "", "Call bartizan.attach(app) in it.", code=2)
-    return found
+    return found if isinstance(found, Bartizan) else None
 
 
 def find(name: str, folder: Path, *, factory: bool) -> Any:
@@ -154,11 +159,11 @@ def find(name: str, folder: Path, *, factory: bool) -> Any:
             fail(f"{module} has no {part!r}.", f"It has: {', '.join(names) or 'nothing to call'}.", code=3)
         place = getattr(place, part)
     application = place() if factory else place
-    _must_be_asgi(application, name)
+    _must_be_an_application(application, name)
     return application
 
 
-def _must_be_asgi(application: Any, name: str) -> None:
+def _must_be_an_application(application: Any, name: str) -> None:
     if not callable(application):
         fail(
             f"{name} is not an application.",
@@ -174,15 +179,18 @@ def _must_be_asgi(application: Any, name: str) -> None:
         ]
     except (TypeError, ValueError):
         return
-    if len(wanted) == _WSGI_ARGUMENTS:
-        cure = "Give it an ASGI face first, for example a2wsgi.WSGIMiddleware(app)."
-        fail(f"{name} is a WSGI application.", "The gate speaks ASGI.", cure, code=2)
+    if speaks_wsgi(application):
+        return
     if not wanted and not any(
         p.kind is Parameter.VAR_POSITIONAL for p in signature(application).parameters.values()
     ):
         fail(f"{name} takes no arguments, so it is a factory.", "", "Add --factory.", code=2)
     if len(wanted) > _ASGI_ARGUMENTS:
-        fail(f"{name} is not an ASGI application.", "It must take scope, receive and send.", code=2)
+        fail(
+            f"{name} is not a web application.",
+            "ASGI takes scope, receive and send; WSGI environ and start_response.",
+            code=2,
+        )
 
 
 def elsewhere(address: str, host: str, port: int) -> Any:

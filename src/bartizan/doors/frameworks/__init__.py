@@ -3,5 +3,17 @@
 from .asgi import Platform, Wrapped, alone, wrap
 from .fastapi import attach
 from .routes import Served, host_of, routes_of
+from .wsgi import Wsgi, speaks_wsgi
 
-__all__ = ["Platform", "Served", "Wrapped", "alone", "attach", "host_of", "routes_of", "wrap"]
+__all__ = [
+    "Platform",
+    "Served",
+    "Wrapped",
+    "Wsgi",
+    "alone",
+    "attach",
+    "host_of",
+    "routes_of",
+    "speaks_wsgi",
+    "wrap",
+]

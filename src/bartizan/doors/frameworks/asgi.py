@@ -5,14 +5,19 @@ from functools import cached_property
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bartizan.doors.console import Console
-from bartizan.doors.guard import Guard
+from bartizan.doors.guard import Guard, Policy
 from bartizan.doors.http import Bodies, Health, control_plane, document, response
 from bartizan.house import Bartizan, Settings
 
+from .wsgi import Wsgi, WsgiApp, speaks_wsgi
+
+HOME = "bartizan"
+_DEPTH = 20
 _HEALTH = ("/health", "/metrics", "/.well-known/", "/api/health")
 _ASKED = (
     "authorization",
@@ -78,24 +83,65 @@ class Platform:
 
 
 class Wrapped(Guard):
-    """An application behind the gate: serve this instead of it. ``bz`` is its house."""
+    """An application behind the gate: serve this instead of it. ``app`` is behind it, ``bz`` its house."""
 
-    def __init__(self, app: ASGIApp, house: Bartizan) -> None:
-        """Stand in front of ``app``."""
+    def __init__(self, app: ASGIApp, house: Bartizan, policy: Policy | None = None) -> None:
+        """Stand in front of ``app``; its routes need what ``policy`` says."""
         platform = Platform(house)
-        super().__init__(app, platform, house, warm=platform.warm)
+        policy = policy or Policy.of(house.settings.guard, house.rbac, app)
+
+        def warm() -> None:
+            policy.check()
+            platform.warm()
+
+        super().__init__(app, platform, house, warm=warm)
+        self._policy = policy
+        self.app = app
         self.bz = house
 
 
-def wrap(app: ASGIApp, settings: Settings | Mapping[str, Any] | None = None) -> Wrapped:
-    """Put sign-in, roles, keys and audit in front of any ASGI application.
+def wrap(app: ASGIApp | WsgiApp, settings: Settings | Mapping[str, Any] | None = None) -> Wrapped:
+    """Put sign-in, roles, keys and audit in front of any ASGI or WSGI application.
 
-    Wrapping what is already wrapped gives the same gate again. Raises ``SettingsError`` where a setting is
-    wrong or, in production, missing: then nothing is served.
+    Wrapping what is already wrapped gives the same gate again, and what Bartizan was attached to keeps its
+    house: there is one gate. Raises ``InvalidSettings`` or ``InvalidPolicy`` where something is wrong or, in
+    production, missing, and ``RuntimeError`` where a gate stands further inside: then nothing is served.
     """
     if isinstance(app, Wrapped):
         return app
-    return Wrapped(app, Bartizan(settings))
+    if _holds_a_gate(app):
+        message = "There is a gate inside already: wrap the outermost application, once."
+        raise RuntimeError(message)
+    if isinstance(app, Starlette) and (known := detach(app)) is not None:
+        return Wrapped(app, known)
+    house = Bartizan(settings)
+    policy = Policy.of(house.settings.guard, house.rbac, app)
+    if isinstance(app, Starlette):
+        setattr(app.state, HOME, house)
+    inside: Any = app
+    if speaks_wsgi(app):
+        inside = Wsgi(inside, threads=house.settings.guard.wsgi_threads)
+    return Wrapped(inside, house, policy)
+
+
+def detach(app: Starlette) -> Bartizan | None:
+    """Take the gate out of an application that is to be wrapped, and give its house."""
+    known = getattr(app.state, HOME, None)
+    build = getattr(app.build_middleware_stack, "behind", None)
+    if build is not None:
+        if app.middleware_stack is not None:
+            message = "Wrap the application before it serves its first request."
+            raise RuntimeError(message)
+        app.build_middleware_stack = build  # type: ignore[method-assign]
+    return known if isinstance(known, Bartizan) else None
+
+
+def _holds_a_gate(app: Any) -> bool:
+    for _ in range(_DEPTH):
+        app = getattr(app, "app", None)
+        if isinstance(app, Wrapped):
+            return True
+    return False
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:

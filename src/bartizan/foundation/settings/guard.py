@@ -1,6 +1,7 @@
 """Settings of the gate in front of every request."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from pydantic import Field
 
@@ -25,6 +26,14 @@ class GuardSettings(Section):
         default=(),
         description="Routes that only read although their method says otherwise, as `POST /runs/search` "
         "(`*` matches the rest of the path): they need app:read instead of app:write.",
+    )
+    policy_file: Path | None = Field(
+        default=None,
+        description="File that says which route of the app needs what. Without it `bartizan.policy.toml` in "
+        "the current folder is read, if there is one.",
+    )
+    wsgi_threads: int = Field(
+        default=40, ge=1, le=1000, description="Requests that a WSGI application serves at once; others wait."
     )
     cors_origins: Sequence[str] = Field(
         default=(),

@@ -1,11 +1,12 @@
 """Rules of roles and permissions."""
 
-from .catalogue import ORGANIZATION_PACKS, TEAM_PACKS
+from .catalogue import BUILT_IN_ROLES, ORGANIZATION_PACKS, TEAM_PACKS
 from .guards import require_permission
 from .rbac import PERMISSIONS, Rbac
 from .rules import Rule, attribute, owned
 
 __all__ = [
+    "BUILT_IN_ROLES",
     "ORGANIZATION_PACKS",
     "PERMISSIONS",
     "TEAM_PACKS",

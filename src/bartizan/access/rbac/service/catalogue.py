@@ -37,6 +37,9 @@ ORGANIZATION_PACKS: Mapping[str, tuple[str, ...]] = {
 }
 """Built-in roles of an organization, as patterns over the catalogue; ``!`` takes away."""
 
+BUILT_IN_ROLES = tuple(ORGANIZATION_PACKS)
+"""Their names, the mightiest first."""
+
 TEAM_PACKS: Mapping[str, tuple[str, ...]] = {
     "owner": ("app:*", "orgs:read", "orgs:team", "orgs:disband"),
     "admin": ("app:*", "orgs:read", "orgs:team"),

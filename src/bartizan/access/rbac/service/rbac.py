@@ -99,6 +99,10 @@ class Rbac:
         """Give the declared name of a permission for any spelling: ``invoices.read`` is ``invoice:read``."""
         return self._catalogue.parse(name)
 
+    def knows(self, name: str) -> bool:
+        """Tell whether a permission is declared, in some spelling."""
+        return self._catalogue.knows(name)
+
     def names(self) -> frozenset[str]:
         """Give the names of all permissions."""
         return self._catalogue.names()

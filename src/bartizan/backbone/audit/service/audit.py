@@ -168,6 +168,13 @@ class Audit:
         rows, following = cut(rows, query.limit, lambda s: [s.row.occurred_at.isoformat(), s.row.id])
         return Page(items=await self._reader.events(rows), next=following)
 
+    async def requests(self, limit: int = 10_000) -> Sequence[tuple[str, str]]:
+        """List the methods and paths that the newest ``limit`` records of every log name; operators only."""
+        current.require_operator()
+        await self._note_reading(PLATFORM)
+        async with self._database.reading() as session:
+            return await AuditWriter(session).requests(limit)
+
     async def get(self, event_id: str, org: str | None = None) -> AuditEvent:
         """Give one record; ``org`` is for operators, as in a search."""
         log_id = self._readable(org, READ)

@@ -95,7 +95,7 @@ def unit(batch: Batch) -> Callable[[Connection], None]:
 
 
 class AuditWriter:
-    """What is written, whichever the log."""
+    """What is written and read, whichever the log."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -152,6 +152,18 @@ class AuditWriter:
         kind = (await self._session.connection()).dialect.name
         found = set(await self._session.scalars(text(_TRIGGERS[kind])))
         return [name for name in _GUARDS[kind] if name not in found]
+
+    async def requests(self, limit: int) -> Sequence[tuple[str, str]]:
+        """List each method and path of the newest rows once, whichever the log."""
+        row = AuditEventRow
+        newest = select(row.method, row.path).order_by(row.number.desc()).limit(limit).subquery()
+        found = await self._session.execute(
+            select(newest.c.method, newest.c.path)
+            .where(newest.c.method.is_not(None), newest.c.path.is_not(None))
+            .distinct()
+            .order_by(newest.c.path, newest.c.method)
+        )
+        return [(method, path) for method, path in found]
 
 
 class AuditStore:
