@@ -94,8 +94,7 @@ class Wrapped(Guard):
             policy.check()
             platform.warm()
 
-        super().__init__(app, platform, house, warm=warm)
-        self._policy = policy
+        super().__init__(app, platform, house, policy=policy, warm=warm)
         self.app = app
         self.bz = house
 

@@ -17,7 +17,8 @@ from bartizan.house import Bartizan
 
 from .callers import NOBODY, Callers, Known, fields_of
 from .lifespan import Lifespan
-from .policy import SAFE, Policy
+from .policy import NOBODY as CLOSED
+from .policy import NOTHING, SAFE, Policy
 from .request import (
     CrossSite,
     Header,
@@ -48,7 +49,7 @@ class HeadersTooLarge(Exception):
 class Admission:
     """Finds out who asks and refuses who may not; a caller of the last seconds is let in without I/O."""
 
-    def __init__(self, house: Bartizan, lifespan: Lifespan) -> None:
+    def __init__(self, house: Bartizan, lifespan: Lifespan, policy: Policy) -> None:
         """Work for ``house``, which ``lifespan`` starts where the server does not."""
         settings = house.settings.guard
         self._house = house
@@ -58,7 +59,7 @@ class Admission:
         self._below = self._mount + "/"
         self._settings = settings
         self._proxies = Proxies(settings.trusted_proxies)
-        self._policy = Policy(settings.public_paths, settings.read_routes)
+        self._policy = policy
         self._needs: dict[tuple[str, str], str] = {}
         self._most_header_bytes = settings.max_header_bytes
         self._secure = house.settings.secure_cookies
@@ -103,7 +104,7 @@ class Admission:
         if self._closed is not None:
             self._check_open(visit)
         need = self._need(visit)
-        return need == "nothing" or need in visit.known.permissions or await self._refuse(visit, need)
+        return need == NOTHING or need in visit.known.permissions or await self._refuse(visit, need)
 
     async def _identify(self, visit: Visit, now: float) -> bool:
         """Find out who asks, and from where; false when a stranger has been answered."""
@@ -144,8 +145,11 @@ class Admission:
             visit.verdict = verdict
             if verdict.refused is not None:
                 raise limits.refusal(verdict)
-        if caller is not None and (used_up := self._quotas.refusal(caller.org_id)) is not None:
-            raise used_up
+        if caller is not None:
+            org_id = caller.org_id
+            visit.extra = self._quotas.headers(org_id)
+            if (used_up := self._quotas.refusal(org_id)) is not None and not (visit.ours or caller.operator):
+                raise used_up
 
     async def _stranger(self, visit: Visit, now: float) -> None:
         """Count a credential that was not good against its address; too many are refused before any work."""
@@ -175,7 +179,7 @@ class Admission:
             if credential is None or credential.how != "cookie":
                 raise
             visit.known = NOBODY  # a page shows the way in: a cookie that has ended is like none
-            if stand_in is None and not visit.ours and self._need(visit) != "nothing":
+            if stand_in is None and not visit.ours and self._need(visit) != NOTHING:
                 await self._turn_away(visit, error, stale=True)
                 return False
         if visit.known.caller is None and stand_in is not None:
@@ -187,13 +191,24 @@ class Admission:
         key = (visit.method, visit.path)
         need = self._needs.get(key)
         if need is None:
-            need = self._policy.need(*key)
+            need = self._policy.need(visit.method, self._inside(visit))
             if len(self._needs) >= _MOST_NEEDS:  # paths are without end: begin anew
                 self._needs.clear()
             self._needs[key] = need
         if visit.method == "OPTIONS" and b"access-control-request-method" in visit.fields:
-            return "nothing"
+            return NOTHING
         return need
+
+    @staticmethod
+    def _inside(visit: Visit) -> str:
+        """Give the path by which the app routes: without what is mounted in front of it."""
+        root: str = visit.scope.get("root_path", "")
+        return visit.path.removeprefix(root) or "/" if root else visit.path
+
+    def _learn(self) -> None:
+        """Look at the routes of the app, now that it has started."""
+        self._policy.learn()
+        self._needs.clear()
 
     async def _refuse(self, visit: Visit, need: str) -> bool:
         """Refuse a request for which its caller lacks the permission."""
@@ -203,7 +218,7 @@ class Admission:
         if visit.method not in SAFE:
             with current.acting_as(visit.caller):
                 await self._house.audit.request(HTTPStatus.FORBIDDEN)
-        message = f"This needs {need}."
+        message = "This is closed." if need == CLOSED else f"This needs {need}."
         raise PermissionMissing(message, permission=need)
 
     async def _look(self, now: float) -> None:

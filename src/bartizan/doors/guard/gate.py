@@ -19,9 +19,10 @@ from bartizan.foundation.telemetry import Tracing, logger
 from bartizan.house import Bartizan
 
 from .admission import LOOK, Admission, HeadersTooLarge
+from .bridge import Bridge
 from .callers import Known
 from .lifespan import Lifespan
-from .policy import SAFE
+from .policy import NOTHING, SAFE, SOCKET, Policy
 from .recorded import Recorded
 from .request import (
     CrossSite,
@@ -43,10 +44,21 @@ class Guard(Admission):
     """
 
     def __init__(
-        self, app: ASGIApp, platform: ASGIApp, house: Bartizan, *, warm: Callable[[], None] | None = None
+        self,
+        app: ASGIApp,
+        platform: ASGIApp,
+        house: Bartizan,
+        *,
+        policy: Policy | None = None,
+        warm: Callable[[], None] | None = None,
     ) -> None:
-        """Stand in front of ``app``; ``warm`` is called in a thread while the server starts."""
-        super().__init__(house, Lifespan(app, house, warm))
+        """Stand in front of ``app``, whose routes need what ``policy`` says.
+
+        ``warm`` is called in a thread while the server starts.
+        """
+        policy = policy or Policy.of(house.settings.guard, house.rbac, app)
+        super().__init__(house, Lifespan(app, house, warm, self._learn), policy)
+        self._bridge = Bridge(house.settings.bridge, clock=house.clock)
         self._app = app
         self._platform = platform
         self._note = house.metrics.request
@@ -238,8 +250,9 @@ class Guard(Admission):
             self._check_address(visit)
         if visit.known.how == "cookie" and not self._from_us(visit):
             raise CrossSite
-        if "app:read" not in visit.known.permissions:
-            raise PermissionMissing(permission="app:read")
+        need = self._policy.need(SOCKET, self._inside(visit))
+        if need != NOTHING and need not in visit.known.permissions:
+            raise PermissionMissing(permission=need)
 
     def _inner(self, visit: Visit) -> dict[str, Any]:
         """Make the scope seen behind the gate: honest headers, no credentials, the client's address."""
@@ -254,10 +267,15 @@ class Guard(Admission):
         )
         if visit.ours:
             inner["root_path"] = inner.get("root_path", "") + self._mount
-        elif SPELLINGS.isdisjoint(visit.fields):
+            return inner
+        if SPELLINGS.isdisjoint(visit.fields):
             hidden = known.hidden
             inner["headers"] = [header for header in visit.headers if header[0] not in hidden]
             inner["headers"] += known.cookies
         else:
             inner["headers"] = [*honest(visit.headers, known.hidden), *known.cookies]
+        if self._bridge.names:
+            inner["headers"] = self._bridge.dress(inner["headers"], known.caller)
+        if user := self._bridge.environ(known.caller).get("REMOTE_USER"):
+            inner["remote_user"] = user
         return inner

@@ -22,8 +22,15 @@ class Lifespan:
     the gate.
     """
 
-    def __init__(self, app: ASGIApp, house: Bartizan, warm: Callable[[], None] | None = None) -> None:
-        """Bind the life of ``house`` to that of ``app``."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        house: Bartizan,
+        warm: Callable[[], None] | None = None,
+        settled: Callable[[], object] | None = None,
+    ) -> None:
+        """Bind the life of ``house`` to that of ``app``; ``settled`` is called when the app has started."""
+        self._settled = settled
         self._app = app
         self._house = house
         self._warm = warm
@@ -60,6 +67,8 @@ class Lifespan:
             await self._house.stop()
             await send({"type": "lifespan.startup.failed", "message": failure})
             return
+        if self._settled is not None:
+            self._settled()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         failure = await behind.shutdown()
