@@ -15,6 +15,7 @@ import pytest
 
 from bartizan.doors.guard import Policy
 from bartizan.doors.proxy import Proxy
+from bartizan.foundation.settings import ProxySettings
 from tests.doors.proxy.upstreams import Scripted, Speak, proxied, say, scripted, until
 from tests.doors.served import served
 
@@ -310,7 +311,7 @@ async def test_an_answer_that_comes_before_it_is_asked_for_is_nobodys() -> None:
         return speak
 
     async with scripted(early) as app:
-        proxy = Proxy(app.url)
+        proxy = Proxy(app.url, ProxySettings(pool_seconds=600))
         async with served(proxy) as url:
             ask = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
             assert (await say(url, ask, finish=False)).endswith(b"ok")

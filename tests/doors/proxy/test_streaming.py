@@ -345,3 +345,37 @@ async def test_a_caller_that_is_gone_at_once_is_not_asked_for() -> None:
         await proxy({"type": "telepathy"}, receive, send)
     with pytest.raises(ValidationError):
         ProxySettings(health_path="no slash")
+
+
+@pytest.mark.feature("X-23")
+async def test_what_a_caller_changed_before_it_left_is_told_by_the_application() -> None:
+    gone = asyncio.Event()
+    pieces = [b"he", b"llo"]
+    sent: list[dict[str, Any]] = []
+
+    def late(said: Scripted) -> Speak:
+        async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            said.heard = await reader.readuntil(b"hello")
+            await gone.wait()
+            await asyncio.sleep(0)
+            writer.write(b"HTTP/1.1 201 Made\r\ncontent-length: 1000000\r\n\r\nbegun")
+            await reader.read()
+
+        return speak
+
+    async def receive() -> Any:
+        if pieces:
+            return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+        gone.set()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "scheme": "http", "path": "/", "client": None}
+    async with scripted(late) as app:
+        proxy = Proxy(app.url)
+        async with asyncio.timeout(30):  # nobody is there to hear the rest, so it is not waited for
+            await proxy({**scope, "headers": [(b"content-length", b"5")]}, receive, send)
+        proxy.close()
+    assert [message.get("status") for message in sent] == [201]
