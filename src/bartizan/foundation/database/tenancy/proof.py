@@ -7,7 +7,10 @@ A statement is proven when *every* place in it that names a walled table is acco
   clause that really restricts the table (an outer join's ON restricts its inner side alone);
 - an INSERT: each row, or the SELECT that feeds it, gives the column as a parameter, and a conflict
   cannot overwrite a foreign row;
-- an assignment to the column: a parameter too.
+- an assignment to the column: a parameter too;
+- a table of the same rows as another (a joined subclass, a side table, the pairs of a relationship) is
+  held with that one, where they are joined by what makes them the same: see ``Kin``;
+- a table that the database itself stamps may be inserted into without the column.
 
 What is not understood stays unaccounted for, so it is refused. The proof names the parameters; the
 guard compares their values with the current organization each time. Importing sqlglot takes some 0.1 s
@@ -17,24 +20,20 @@ Not seen here: what views and functions of the database hide. Row-level security
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-if TYPE_CHECKING:
-    from sqlglot import Expr as Tree
-else:
-    Tree = exp.Expression  # the name that every version has at run time
+from .trees import Source, Tree, columns, conjuncts, inner, is_excluded, plain_name, rows, source_of
 
 Node = tuple[str, str]
 """An alias and a column."""
-Source = str
-"""What a column must equal: a parameter (``:name``) or a literal text (``'text``), by its first character."""
 Alternatives = frozenset[Source]
+Kin = tuple[str, tuple[tuple[str, str], ...]]
+"""Another table, and pairs of columns: where all are equal, a row belongs to whom the other's row does."""
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it cannot parse is refused, not logged
 
@@ -49,9 +48,19 @@ class Proof:
     """Of each of these, one must equal the organization."""
     by_key: tuple[str, tuple[tuple[str, Source], ...]] | None = None
     """An UPDATE or DELETE of one row by its primary key: the table, its columns, their parameters."""
+    stamped: frozenset[str] = frozenset()
+    """Tables whose new rows the database has to stamp, and side-tabled ones that lose rows."""
 
 
-def prove(sql: str, dialect: str, keys: Mapping[str, tuple[str, ...]], column: str) -> Proof:
+def prove(
+    sql: str,
+    dialect: str,
+    keys: Mapping[str, tuple[str, ...]],
+    column: str,
+    *,
+    kin: Mapping[str, tuple[Kin, ...]] | None = None,
+    stamped: Collection[str] = (),
+) -> Proof:
     """Prove ``sql``. ``keys`` gives each walled table (in lower case) and the columns of its primary key."""
     try:
         trees = sqlglot.parse(sql, read=dialect)
@@ -60,7 +69,7 @@ def prove(sql: str, dialect: str, keys: Mapping[str, tuple[str, ...]], column: s
     tree = trees[0] if len(trees) == 1 else None
     if not isinstance(tree, exp.Query | exp.Insert | exp.Update | exp.Delete):
         return Proof(refused=frozenset(keys))
-    return _Prover(keys, column.lower()).prove(tree)
+    return _Prover(keys, column.lower(), kin or {}, stamped).prove(tree)
 
 
 @dataclass(slots=True)
@@ -93,14 +102,23 @@ class _Scope:
             side = (join.side or "").upper()
             restricts = {"": left | right, "LEFT": right, "RIGHT": set(left)}.get(side, set())
             if not join.method:
-                self.facts += [(fact, set(restricts)) for fact in _conjuncts(join.args.get("on"))]
+                self.facts += [(fact, set(restricts)) for fact in conjuncts(join.args.get("on"))]
             left |= right
 
 
 class _Prover:
-    def __init__(self, keys: Mapping[str, tuple[str, ...]], column: str) -> None:
+    def __init__(
+        self,
+        keys: Mapping[str, tuple[str, ...]],
+        column: str,
+        kin: Mapping[str, tuple[Kin, ...]],
+        stamped: Collection[str],
+    ) -> None:
         self._keys = keys
         self._column = column
+        self._kin = kin
+        self._by_database = stamped
+        self._stamped: set[str] = set()
         self._open: dict[int, str] = {}
         self._required: list[Alternatives] = []
         self._by_key: tuple[str, tuple[tuple[str, Source], ...]] | None = None
@@ -111,7 +129,8 @@ class _Prover:
                 self._open[id(table)] = table.name.lower()
         self._visit(tree, {})
         by_key = self._by_key if len(self._open) == 1 else None
-        return Proof(frozenset(self._open.values()), tuple(dict.fromkeys(self._required)), by_key)
+        required = tuple(dict.fromkeys(self._required))
+        return Proof(frozenset(self._open.values()), required, by_key, frozenset(self._stamped))
 
     def _visit(self, node: Tree, outer: Mapping[Node, Alternatives]) -> None:
         """Prove a statement and the statements inside it; ``outer`` is what is known around it."""
@@ -124,8 +143,8 @@ class _Prover:
             known = self._delete(node, outer)
         elif isinstance(node, exp.Insert):
             self._insert(node)
-        for inner in _inner(node):
-            self._visit(inner, known)
+        for statement in inner(node):
+            self._visit(statement, known)
 
     def _select(self, node: exp.Select, outer: Mapping[Node, Alternatives]) -> Mapping[Node, Alternatives]:
         scope = _Scope()
@@ -158,6 +177,8 @@ class _Prover:
             scope.add(source)
         known = self._settle(scope, node, outer)
         self._note_key(node, scope)
+        if (name := node.this.name.lower()) in self._by_database:
+            self._stamped.add(name)
         return known
 
     def _settle(
@@ -165,11 +186,11 @@ class _Prover:
     ) -> Mapping[Node, Alternatives]:
         """Work out what each column must equal, and strike off the tables that are held to a value."""
         where = node.args.get("where")
-        facts = [*scope.facts, *((fact, scope.aliases) for fact in _conjuncts(where.this if where else None))]
+        facts = [*scope.facts, *((fact, scope.aliases) for fact in conjuncts(where.this if where else None))]
         known = {item: value for item, value in outer.items() if item[0] not in scope.aliases}
         links: list[tuple[Node, Node]] = []
         for item, other in self._equalities(facts, scope):
-            if (source := _source(other)) is not None:
+            if (source := source_of(other)) is not None:
                 known[item] = known.get(item, frozenset()) | {source}
             elif (to := self._item(other, scope, outer)) is not None:
                 links.append((item, to))
@@ -177,10 +198,61 @@ class _Prover:
             for item, to in links:
                 if values := known.get(to):
                     known[item] = known.get(item, frozenset()) | values
+        known |= self._asides(facts, scope)
         for alias, tables in scope.tables.items():
             if len(tables) == 1 and (alternatives := known.get((alias, self._column))):
                 self._strike(tables[0], alternatives)
+        if self._kin:
+            self._strike_kin(scope, known, set(links))
         return known
+
+    def _strike_kin(
+        self, scope: _Scope, known: dict[Node, Alternatives], links: set[tuple[Node, Node]]
+    ) -> None:
+        """Strike off the tables that are joined to a held one whose owner they share."""
+        named = {alias: tables[0].name.lower() for alias, tables in scope.tables.items() if len(tables) == 1}
+        for _ in named:  # each round reaches at least one more
+            for alias, name in named.items():
+                for other, pairs in self._kin.get(name, ()) if (alias, self._column) not in known else ():
+                    for to, of in named.items():
+                        held = known.get((to, self._column)) if of == other else None
+                        if held and all(((alias, own), (to, its)) in links for own, its in pairs):
+                            self._strike(scope.tables[alias][0], held)
+                            known[alias, self._column] = held
+
+    def _asides(self, facts: Iterable[tuple[Tree, set[str]]], scope: _Scope) -> dict[Node, Alternatives]:
+        """Read ``(SELECT owner FROM side WHERE side.id = main.id) = :p``: it holds both tables."""
+        found: dict[Node, Alternatives] = {}
+        for fact, restricts in facts:
+            sides = (fact.this, fact.expression) if isinstance(fact, exp.EQ) else (None, None)
+            for one, other in (sides, sides[::-1]):
+                source = source_of(other)
+                select = one.this if isinstance(one, exp.Subquery) else None
+                if source is None or not isinstance(select, exp.Select):
+                    continue
+                start = select.args.get("from_") or select.args.get("from")
+                side = start.this if start else None
+                picked = [item.name.lower() for item in select.expressions]
+                if not isinstance(side, exp.Table) or picked != [self._column] or select.args.get("joins"):
+                    continue
+                aside = _Scope()
+                aside.add(side)
+                where = select.args.get("where")
+                equal = {
+                    (self._item(a, aside), self._item(b, scope))
+                    for eq in conjuncts(where.this if where else None)
+                    if isinstance(eq, exp.EQ)
+                    and eq.this.args.get("table")
+                    and eq.expression.args.get("table")
+                    for a, b in ((eq.this, eq.expression), (eq.expression, eq.this))
+                }
+                for alias in restricts & scope.tables.keys():
+                    for of, pairs in self._kin.get(scope.tables[alias][0].name.lower(), ()):
+                        ties = {((side.alias_or_name.lower(), its), (alias, own)) for own, its in pairs}
+                        if of == side.name.lower() and alias not in aside.aliases and ties <= equal:
+                            self._open.pop(id(side), None)
+                            found[alias, self._column] = frozenset({source})
+        return found
 
     def _equalities(
         self, facts: Iterable[tuple[Tree, set[str]]], scope: _Scope
@@ -213,9 +285,9 @@ class _Prover:
         if not isinstance(table, exp.Table) or len(scope.aliases) != 1 or where is None:
             return
         values: dict[str, Source] = {}
-        for fact in _conjuncts(where.this):
+        for fact in conjuncts(where.this):
             if isinstance(fact, exp.EQ) and (item := self._item(fact.this, scope)):
-                source = _source(fact.expression)
+                source = source_of(fact.expression)
                 if source is not None:
                     values[item[1]] = source
         key = self._keys.get(table.name.lower(), ())
@@ -228,15 +300,20 @@ class _Prover:
             table = schema.this
         if not isinstance(table, exp.Table) or id(table) not in self._open:
             return
-        columns = [name.name.lower() for name in schema.expressions] if schema is not table else []
-        if self._column not in columns or str(node.args.get("alternative") or "").upper() == "REPLACE":
+        names = [name.name.lower() for name in schema.expressions] if schema is not table else []
+        if not names or str(node.args.get("alternative") or "").upper() == "REPLACE":
             return
-        at = columns.index(self._column)
         if not self._overwrites_well(node.args.get("conflict"), table):
             return
+        if self._column not in names:
+            if (name := table.name.lower()) in self._by_database:
+                self._stamped.add(name)
+                self._open.pop(id(table))
+            return
+        at = names.index(self._column)
         needs: list[Alternatives] = []
-        for row in _rows(node.args.get("expression")):
-            source = _source(row[at]) if len(row) == len(columns) else None
+        for row in rows(node.args.get("expression")):
+            source = source_of(row[at]) if len(row) == len(names) else None
             if source is None:
                 return
             needs.append(frozenset({source}))
@@ -248,7 +325,7 @@ class _Prover:
         """Tell whether ON CONFLICT leaves foreign rows alone."""
         if conflict is None or "UPDATE" not in str(conflict.args.get("action") or "").upper():
             return True
-        named = {_plain_name(key) for key in conflict.args.get("conflict_keys") or ()}
+        named = {plain_name(key) for key in conflict.args.get("conflict_keys") or ()}
         if not self._assigns_well(conflict.expressions, table, excluded=True):
             return False
         if self._column in named:
@@ -256,15 +333,15 @@ class _Prover:
         scope = _Scope()
         scope.add(table.copy())
         where = conflict.args.get("where")
-        for fact in _conjuncts(where.this if where else None):
+        for fact in conjuncts(where.this if where else None):
             if isinstance(fact, exp.EQ) and self._item(fact.this, scope) == (
                 table.alias_or_name.lower(),
                 self._column,
             ):
-                if (source := _source(fact.expression)) is not None:
+                if (source := source_of(fact.expression)) is not None:
                     self._required.append(frozenset({source}))
                     return True
-                if _is_excluded(fact.expression, self._column):
+                if is_excluded(fact.expression, self._column):
                     return True
         return False
 
@@ -273,81 +350,18 @@ class _Prover:
         if table.name.lower() not in self._keys:
             return True
         for assignment in assignments:
-            targets = {column.name.lower() for column in _columns(assignment.this)}
+            targets = {column.name.lower() for column in columns(assignment.this)}
             if not isinstance(assignment, exp.EQ):
                 return False
             if self._column not in targets:
                 continue
-            source = _source(assignment.expression)
+            source = source_of(assignment.expression)
             if source is not None and isinstance(assignment.this, exp.Column):
                 self._required.append(frozenset({source}))
-            elif not (excluded and _is_excluded(assignment.expression, self._column)):
+            elif not (excluded and is_excluded(assignment.expression, self._column)):
                 return False
         return True
 
     def _strike(self, table: exp.Table, alternatives: Alternatives) -> None:
         if self._open.pop(id(table), None) is not None:
             self._required.append(alternatives)
-
-
-def _inner(node: Tree) -> Iterator[Tree]:
-    """Give the statements directly inside a statement."""
-    kinds = (exp.Select, exp.Insert, exp.Update, exp.Delete)
-    for item in node.walk(prune=lambda found: found is not node and isinstance(found, kinds)):
-        if item is not node and isinstance(item, kinds):
-            yield item
-
-
-def _conjuncts(condition: Tree | None) -> Iterator[Tree]:
-    """Give what must all be true."""
-    if isinstance(condition, exp.Paren):
-        yield from _conjuncts(condition.this)
-    elif isinstance(condition, exp.And):
-        yield from _conjuncts(condition.this)
-        yield from _conjuncts(condition.expression)
-    elif condition is not None:
-        yield condition
-
-
-def _source(value: Tree | None) -> Source | None:
-    """Read a parameter or a literal text, through casts and parentheses."""
-    while isinstance(value, exp.Cast | exp.Paren):
-        value = value.this
-    if isinstance(value, exp.Placeholder) and isinstance(value.this, str):
-        return f":{value.this}"
-    if isinstance(value, exp.Literal) and value.is_string:
-        return f"'{value.this}"
-    return None
-
-
-def _rows(expression: Tree | None) -> Iterator[list[Tree]]:
-    """Give the rows of VALUES, or the projections of each SELECT that feeds an INSERT."""
-    if isinstance(expression, exp.Values):
-        for row in expression.expressions:
-            yield row.expressions if isinstance(row, exp.Tuple) else []
-    elif isinstance(expression, exp.Union | exp.Except | exp.Intersect):
-        yield from _rows(expression.this)
-        yield from _rows(expression.expression)
-    elif isinstance(expression, exp.Subquery):
-        yield from _rows(expression.this)
-    elif isinstance(expression, exp.Select):
-        yield [item.unalias() for item in expression.expressions]
-    else:
-        yield []
-
-
-def _columns(node: Tree) -> Iterator[exp.Column]:
-    yield from node.find_all(exp.Column)
-
-
-def _plain_name(key: Tree) -> str:
-    """Read the column that ON CONFLICT names; an expression over one is none."""
-    while isinstance(key, exp.Ordered):
-        key = key.this
-    return key.name.lower() if isinstance(key, exp.Column | exp.Identifier) else ""
-
-
-def _is_excluded(value: Tree, column: str) -> bool:
-    return (
-        isinstance(value, exp.Column) and value.table.lower() == "excluded" and value.name.lower() == column
-    )

@@ -1,0 +1,79 @@
+"""Reads the parts of a parsed statement that a proof is made of."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from sqlglot import exp
+
+if TYPE_CHECKING:
+    from sqlglot import Expr as Tree
+else:
+    Tree = exp.Expression  # the name that every version has at run time
+
+Source = str
+"""What a column must equal: a parameter (``:name``) or a literal text (``'text``), by its first character."""
+
+
+def inner(node: Tree) -> Iterator[Tree]:
+    """Give the statements directly inside a statement."""
+    kinds = (exp.Select, exp.Insert, exp.Update, exp.Delete)
+    for item in node.walk(prune=lambda found: found is not node and isinstance(found, kinds)):
+        if item is not node and isinstance(item, kinds):
+            yield item
+
+
+def conjuncts(condition: Tree | None) -> Iterator[Tree]:
+    """Give what must all be true."""
+    if isinstance(condition, exp.Paren):
+        yield from conjuncts(condition.this)
+    elif isinstance(condition, exp.And):
+        yield from conjuncts(condition.this)
+        yield from conjuncts(condition.expression)
+    elif condition is not None:
+        yield condition
+
+
+def source_of(value: Tree | None) -> Source | None:
+    """Read a parameter or a literal text, through casts and parentheses."""
+    while isinstance(value, exp.Cast | exp.Paren):
+        value = value.this
+    if isinstance(value, exp.Placeholder) and isinstance(value.this, str):
+        return f":{value.this}"
+    if isinstance(value, exp.Literal) and value.is_string:
+        return f"'{value.this}"
+    return None
+
+
+def rows(expression: Tree | None) -> Iterator[list[Tree]]:
+    """Give the rows of VALUES, or the projections of each SELECT that feeds an INSERT."""
+    if isinstance(expression, exp.Values):
+        for row in expression.expressions:
+            yield row.expressions if isinstance(row, exp.Tuple) else []
+    elif isinstance(expression, exp.Union | exp.Except | exp.Intersect):
+        yield from rows(expression.this)
+        yield from rows(expression.expression)
+    elif isinstance(expression, exp.Subquery):
+        yield from rows(expression.this)
+    elif isinstance(expression, exp.Select):
+        yield [item.unalias() for item in expression.expressions]
+    else:
+        yield []
+
+
+def columns(node: Tree) -> Iterator[exp.Column]:
+    """Give every column in a tree."""
+    yield from node.find_all(exp.Column)
+
+
+def plain_name(key: Tree) -> str:
+    """Read the column that ON CONFLICT names; an expression over one is none."""
+    while isinstance(key, exp.Ordered):
+        key = key.this
+    return key.name.lower() if isinstance(key, exp.Column | exp.Identifier) else ""
+
+
+def is_excluded(value: Tree, column: str) -> bool:
+    """Tell whether a value is the column of the row that ON CONFLICT left out."""
+    return (
+        isinstance(value, exp.Column) and value.table.lower() == "excluded" and value.name.lower() == column
+    )
