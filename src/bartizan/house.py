@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 from pydantic import Field
 
@@ -34,7 +34,7 @@ from bartizan.backbone.secrets.capability import capability as secrets
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Caller, Permission, current
 from bartizan.foundation.crypto import CryptoSettings, Keyring, SigningKeys
-from bartizan.foundation.database import Database, DatabaseSettings
+from bartizan.foundation.database import Adoption, Database, DatabaseSettings, Engines, Terms
 from bartizan.foundation.errors import BartizanError, Unavailable
 from bartizan.foundation.http import HttpSettings, Outbound
 from bartizan.foundation.settings import (
@@ -144,6 +144,7 @@ class Bartizan:
         self.database = database = Database(
             given.database, given.database_options, production=given.production
         )
+        self.adoption = Adoption()
         self.signing_keys = SigningKeys(
             database, keyring, clock=clock, issuer=given.pages, audience=given.pages, settings=given.crypto
         )
@@ -253,6 +254,7 @@ class Bartizan:
         if self.settings.database_options.auto_migrate and not self.settings.production:
             await self.database.migrate()
         await self.database.check()
+        await self.adoption.start()
         if not self.settings.enable_auth:
             self._stand_in = await self._admit_stand_in()
         if self.settings.embedded_worker if embedded is None else embedded:
@@ -279,6 +281,17 @@ class Bartizan:
         if self._undo_logs is not None:
             self._undo_logs()
             self._undo_logs = None
+
+    def adopt(self, *models: Any, engine: Engines, **how: Unpack[Terms]) -> None:
+        """Give every row of somebody else's SQLAlchemy ``models`` an owner, and keep each to its owner.
+
+        Call it once the models are defined, before the first query: see :meth:`Adoption.adopt`.
+        """
+        self.adoption.adopt(*models, engine=engine, **how)
+
+    def across_tenants(self) -> AbstractContextManager[None]:
+        """Lift the walls around adopted models for a block: for the host's own jobs about all tenants."""
+        return self.adoption.across_tenants()
 
     async def readiness(self) -> dict[str, bool]:
         """Tell what works: the database answers, and the worker runs where one should."""

@@ -94,11 +94,11 @@ class Guard:
         try:
             entry = self._proofs[key]
         except KeyError:
-            entry = None if self._harmless(sql, context) else self._learn(sql, connection, compiled)
+            entry = self._learn(sql, connection, compiled)
             if len(self._proofs) >= _PROOFS:
                 self._proofs.pop(next(iter(self._proofs)))
             self._proofs[key] = entry
-        if entry is None:
+        if entry is None or (entry[0].refused and self._harmless(sql, context)):
             return None
         if org_id is None:
             raise self._refuse()

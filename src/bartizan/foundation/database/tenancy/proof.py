@@ -21,13 +21,25 @@ Not seen here: what views and functions of the database hide. Row-level security
 
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from .trees import Source, Tree, columns, conjuncts, inner, is_excluded, plain_name, rows, source_of
+from .trees import (
+    Scope,
+    Source,
+    Tree,
+    branches,
+    columns,
+    conjuncts,
+    inner,
+    is_excluded,
+    plain_name,
+    rows,
+    source_of,
+)
 
 Node = tuple[str, str]
 """An alias and a column."""
@@ -72,40 +84,6 @@ def prove(
     return _Prover(keys, column.lower(), kin or {}, stamped).prove(tree)
 
 
-@dataclass(slots=True)
-class _Scope:
-    """What one SELECT, UPDATE or DELETE draws from."""
-
-    tables: dict[str, list[exp.Table]] = field(default_factory=dict[str, list[exp.Table]])
-    aliases: set[str] = field(default_factory=set[str])
-    facts: list[tuple[Tree, set[str]]] = field(default_factory=list[tuple[Tree, set[str]]])
-    """A conjunct, and the aliases that it restricts."""
-
-    def add(self, source: Tree | None) -> set[str]:
-        """Take in one item of FROM, with the joins that hang on it; give its aliases."""
-        if source is None:
-            return set()
-        if isinstance(source, exp.Subquery) and isinstance(source.this, exp.Table):  # (a JOIN b ON …)
-            own = self.add(source.this)
-        else:
-            own = {source.alias_or_name.lower()}
-            if isinstance(source, exp.Table):
-                self.tables.setdefault(source.alias_or_name.lower(), []).append(source)
-        self.aliases |= own
-        self.join(own, source.args.get("joins"))
-        return own
-
-    def join(self, left: set[str], joins: Iterable[exp.Join] | None) -> None:
-        """Add joined tables; ``left`` grows by them."""
-        for join in joins or ():
-            right = self.add(join.this)
-            side = (join.side or "").upper()
-            restricts = {"": left | right, "LEFT": right, "RIGHT": set(left)}.get(side, set())
-            if not join.method:
-                self.facts += [(fact, set(restricts)) for fact in conjuncts(join.args.get("on"))]
-            left |= right
-
-
 class _Prover:
     def __init__(
         self,
@@ -119,6 +97,8 @@ class _Prover:
         self._kin = kin
         self._by_database = stamped
         self._stamped: set[str] = set()
+        self._given: dict[int, dict[int, Alternatives]] = {}
+        """Of a SELECT in FROM: what the statement around it holds its projections to, by their place."""
         self._open: dict[int, str] = {}
         self._required: list[Alternatives] = []
         self._by_key: tuple[str, tuple[tuple[str, Source], ...]] | None = None
@@ -147,7 +127,7 @@ class _Prover:
             self._visit(statement, known)
 
     def _select(self, node: exp.Select, outer: Mapping[Node, Alternatives]) -> Mapping[Node, Alternatives]:
-        scope = _Scope()
+        scope = Scope()
         start = node.args.get("from_") or node.args.get("from")
         left = scope.add(start.this) if start else set[str]()
         scope.join(left, node.args.get("joins"))
@@ -155,10 +135,27 @@ class _Prover:
             for table in lock.expressions:
                 if table.name.lower() in scope.aliases:
                     self._open.pop(id(table), None)
-        return self._settle(scope, node, outer)
+        given: dict[Node, Alternatives] = {}
+        for place, alternatives in self._given.get(id(node), {}).items():
+            if (item := self._item(node.expressions[place].unalias(), scope)) is not None:
+                given[item] = alternatives
+        return self._settle(scope, node, outer, given)
+
+    def _give(self, derived: Tree, names: Mapping[str, Alternatives]) -> None:
+        """Pass on to SELECTs in FROM what their projections are held to, where that filters rows and no more."""
+        if isinstance(derived, exp.Union):
+            first = derived
+            while isinstance(first, exp.Union):
+                first = first.this
+            places = {item.alias_or_name.lower(): n for n, item in enumerate(first.expressions)}
+        else:
+            places = {item.alias_or_name.lower(): n for n, item in enumerate(derived.expressions)}
+        given = {places[name]: alternatives for name, alternatives in names.items() if name in places}
+        for select in branches(derived):
+            self._given[id(select)] = given
 
     def _update(self, node: exp.Update, outer: Mapping[Node, Alternatives]) -> Mapping[Node, Alternatives]:
-        scope = _Scope()
+        scope = Scope()
         left = scope.add(node.this)
         start = node.args.get("from_") or node.args.get("from")
         if start:
@@ -171,7 +168,7 @@ class _Prover:
         return known
 
     def _delete(self, node: exp.Delete, outer: Mapping[Node, Alternatives]) -> Mapping[Node, Alternatives]:
-        scope = _Scope()
+        scope = Scope()
         using = node.args.get("using") or ()
         for source in (node.this, *([using] if isinstance(using, Tree) else using)):
             scope.add(source)
@@ -182,12 +179,17 @@ class _Prover:
         return known
 
     def _settle(
-        self, scope: _Scope, node: Tree, outer: Mapping[Node, Alternatives]
+        self,
+        scope: Scope,
+        node: Tree,
+        outer: Mapping[Node, Alternatives],
+        given: Mapping[Node, Alternatives] | None = None,
     ) -> Mapping[Node, Alternatives]:
         """Work out what each column must equal, and strike off the tables that are held to a value."""
         where = node.args.get("where")
         facts = [*scope.facts, *((fact, scope.aliases) for fact in conjuncts(where.this if where else None))]
         known = {item: value for item, value in outer.items() if item[0] not in scope.aliases}
+        known |= given or {}
         links: list[tuple[Node, Node]] = []
         for item, other in self._equalities(facts, scope):
             if (source := source_of(other)) is not None:
@@ -204,10 +206,12 @@ class _Prover:
                 self._strike(tables[0], alternatives)
         if self._kin:
             self._strike_kin(scope, known, set(links))
+        for alias, derived in scope.derived.items():
+            self._give(derived.this, {name: held for (of, name), held in known.items() if of == alias})
         return known
 
     def _strike_kin(
-        self, scope: _Scope, known: dict[Node, Alternatives], links: set[tuple[Node, Node]]
+        self, scope: Scope, known: dict[Node, Alternatives], links: set[tuple[Node, Node]]
     ) -> None:
         """Strike off the tables that are joined to a held one whose owner they share."""
         named = {alias: tables[0].name.lower() for alias, tables in scope.tables.items() if len(tables) == 1}
@@ -220,7 +224,7 @@ class _Prover:
                             self._strike(scope.tables[alias][0], held)
                             known[alias, self._column] = held
 
-    def _asides(self, facts: Iterable[tuple[Tree, set[str]]], scope: _Scope) -> dict[Node, Alternatives]:
+    def _asides(self, facts: Iterable[tuple[Tree, set[str]]], scope: Scope) -> dict[Node, Alternatives]:
         """Read ``(SELECT owner FROM side WHERE side.id = main.id) = :p``: it holds both tables."""
         found: dict[Node, Alternatives] = {}
         for fact, restricts in facts:
@@ -235,7 +239,7 @@ class _Prover:
                 picked = [item.name.lower() for item in select.expressions]
                 if not isinstance(side, exp.Table) or picked != [self._column] or select.args.get("joins"):
                     continue
-                aside = _Scope()
+                aside = Scope()
                 aside.add(side)
                 where = select.args.get("where")
                 equal = {
@@ -255,7 +259,7 @@ class _Prover:
         return found
 
     def _equalities(
-        self, facts: Iterable[tuple[Tree, set[str]]], scope: _Scope
+        self, facts: Iterable[tuple[Tree, set[str]]], scope: Scope
     ) -> Iterator[tuple[Node, Tree]]:
         """Give each column that a condition holds to something, where it restricts the column's table."""
         for fact, restricts in facts:
@@ -266,7 +270,7 @@ class _Prover:
                         yield item, other
 
     def _item(
-        self, side: Tree, scope: _Scope, outer: Mapping[Node, Alternatives] | None = None
+        self, side: Tree, scope: Scope, outer: Mapping[Node, Alternatives] | None = None
     ) -> Node | None:
         """Read a column of this scope or, if allowed, of one around it."""
         if not isinstance(side, exp.Column):
@@ -278,7 +282,7 @@ class _Prover:
             return alias, name
         return None
 
-    def _note_key(self, node: Tree, scope: _Scope) -> None:
+    def _note_key(self, node: Tree, scope: Scope) -> None:
         """Remember an UPDATE or DELETE of one row by its primary key."""
         table = node.this
         where = node.args.get("where")
@@ -330,7 +334,7 @@ class _Prover:
             return False
         if self._column in named:
             return True
-        scope = _Scope()
+        scope = Scope()
         scope.add(table.copy())
         where = conflict.args.get("where")
         for fact in conjuncts(where.this if where else None):

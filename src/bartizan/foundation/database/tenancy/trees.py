@@ -1,6 +1,7 @@
 """Reads the parts of a parsed statement that a proof is made of."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
@@ -12,6 +13,43 @@ else:
 
 Source = str
 """What a column must equal: a parameter (``:name``) or a literal text (``'text``), by its first character."""
+
+
+@dataclass(slots=True)
+class Scope:
+    """What one SELECT, UPDATE or DELETE draws from."""
+
+    tables: dict[str, list[exp.Table]] = field(default_factory=dict[str, list[exp.Table]])
+    aliases: set[str] = field(default_factory=set[str])
+    derived: dict[str, exp.Subquery] = field(default_factory=dict[str, exp.Subquery])
+    facts: list[tuple[Tree, set[str]]] = field(default_factory=list[tuple[Tree, set[str]]])
+    """A conjunct, and the aliases that it restricts."""
+
+    def add(self, source: Tree | None) -> set[str]:
+        """Take in one item of FROM, with the joins that hang on it; give its aliases."""
+        if source is None:
+            return set()
+        if isinstance(source, exp.Subquery) and isinstance(source.this, exp.Table):  # (a JOIN b ON …)
+            own = self.add(source.this)
+        else:
+            own = {source.alias_or_name.lower()}
+            if isinstance(source, exp.Table):
+                self.tables.setdefault(source.alias_or_name.lower(), []).append(source)
+            elif isinstance(source, exp.Subquery):
+                self.derived[source.alias_or_name.lower()] = source
+        self.aliases |= own
+        self.join(own, source.args.get("joins"))
+        return own
+
+    def join(self, left: set[str], joins: Iterable[exp.Join] | None) -> None:
+        """Add joined tables; ``left`` grows by them."""
+        for join in joins or ():
+            right = self.add(join.this)
+            side = (join.side or "").upper()
+            restricts = {"": left | right, "LEFT": right, "RIGHT": set(left)}.get(side, set())
+            if not join.method:
+                self.facts += [(fact, set(restricts)) for fact in conjuncts(join.args.get("on"))]
+            left |= right
 
 
 def inner(node: Tree) -> Iterator[Tree]:
@@ -77,3 +115,20 @@ def is_excluded(value: Tree, column: str) -> bool:
     return (
         isinstance(value, exp.Column) and value.table.lower() == "excluded" and value.name.lower() == column
     )
+
+
+def branches(derived: Tree) -> Iterator[exp.Select]:
+    """Give the SELECTs of which a table in FROM consists, where each of them filters rows and no more."""
+    if isinstance(derived, exp.Union):
+        whole = not any(derived.args.get(part) for part in ("limit", "offset", "with_", "with"))
+        if whole and (derived.args.get("distinct") is False or not derived.args.get("distinct")):
+            yield from branches(derived.this)
+            yield from branches(derived.expression)
+    elif isinstance(derived, exp.Subquery):
+        yield from branches(derived.this)
+    elif isinstance(derived, exp.Select):
+        more = ("limit", "offset", "distinct", "group", "having", "qualify", "with_", "with")
+        if not any(derived.args.get(part) for part in more) and not any(
+            item.find(exp.AggFunc, exp.Window) for item in derived.expressions
+        ):
+            yield derived

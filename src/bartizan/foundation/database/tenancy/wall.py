@@ -28,7 +28,7 @@ from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, Session
 from bartizan.foundation.context import NobodyAsks, NoOrganization, current
 from bartizan.foundation.database.errors import OutsideOrganization
 
-from .criteria import criteria
+from .criteria import by_column
 from .guard import PROOF, Guard
 from .scope import EVERY, lift, lower, scope
 
@@ -64,7 +64,7 @@ class TenantWall:
         self._mappers: dict[str, list[Mapper[Any]]] = {}
         self._tables: Mapping[str, tuple[str, ...]] | None = None
         self._guard = Guard(column, self._walled, org, _nobody, self._owns)
-        self._criterion = criteria(base, column)
+        self._criterion = by_column(base, column)
         event.listen(base, "after_mapper_constructed", self._grow, propagate=True)
         event.listen(base, "load", self._came_in, propagate=True)
         event.listen(base, "refresh", self._came_in, propagate=True)
