@@ -75,6 +75,8 @@ def _missing(each: Adopted) -> Finding:
 def _stamping(connection: Connection, each: Adopted) -> Iterator[Finding]:
     """Rows without an owner, and a column that would not get one."""
     name, column = each.table.name, each.owner.column
+    if each.loose:
+        return
     if each.side is None:
         columns = {found["name"]: found for found in inspect(connection).get_columns(name, each.table.schema)}
         stamped = connection.dialect.name != "postgresql" or each.owner.setting in str(
@@ -226,7 +228,7 @@ def _second_wall(connection: Connection, there: Sequence[Adopted]) -> Iterator[F
             cure="Connect as a role that is NOSUPERUSER and NOBYPASSRLS.",
         )
     for each in there:
-        if not each.policies and each.side is None:
+        if not each.policies and each.side is None and not each.loose:
             yield Finding(
                 code="adoption.one-wall",
                 subject=each.table.name,

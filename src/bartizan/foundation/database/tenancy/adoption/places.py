@@ -60,6 +60,7 @@ def prepare(connection: Connection, adopted: Adopted) -> None:
     """Make one table ready, which exists."""
     if adopted.side is not None:
         adopted.side.create(connection, checkfirst=True)
+    if adopted.side is not None or adopted.loose:
         return
     quote = connection.dialect.identifier_preparer
     table, name = quote.format_table(adopted.table), adopted.owner.column
@@ -93,6 +94,8 @@ def fill(connection: Connection, adopted: Adopted) -> int:
 
     Interrupted, it goes on where it stopped: what has an owner is left alone.
     """
+    if adopted.loose:
+        return 0
     filled = 0
     after: Sequence[Any] | None = None
     while rows := _unowned(connection, adopted, after):
@@ -108,6 +111,8 @@ def fill(connection: Connection, adopted: Adopted) -> int:
 
 def unowned(connection: Connection, adopted: Adopted) -> int:
     """Count the rows without an owner."""
+    if adopted.loose:
+        return 0
     counted = connection.scalar(select(func.count()).select_from(adopted.table).where(_nobodys(adopted)))
     return counted or 0
 

@@ -1,9 +1,9 @@
 """Which tables and classes are adopted, for one kind of owner."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import FromClause, Join, Table, column, event, inspect
+from sqlalchemy import Connection, FromClause, Join, Table, column, delete, event, insert, inspect
 from sqlalchemy.orm import InstanceState, Mapper
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -11,7 +11,7 @@ from bartizan.foundation.database.errors import NotAdoptable
 from bartizan.foundation.database.tenancy.criteria import by_method
 from bartizan.foundation.database.tenancy.proof import Kin
 
-from .owners import Owner
+from .owners import Owner, across_tenants
 from .tables import Adopted, asked, face
 from .types import Rule
 
@@ -68,7 +68,7 @@ class Register:
     def add(self, model: Any, existing: Rule, *, beside: bool, policies: bool) -> list[Adopted]:
         """Adopt a class with its subclasses, or a table that no class is mapped to; give what is new."""
         if isinstance(model, Table):
-            return self._add(model, existing, beside=beside, policies=policies)
+            return self._add(model, existing, mapped=False, beside=beside, policies=policies)
         mapper: Mapper[Any] | None = inspect(model, raiseerr=False)
         if not isinstance(mapper, Mapper):
             message = f"{model!r} is neither a mapped class nor a table."
@@ -82,7 +82,7 @@ class Register:
             if not isinstance(table, Table):
                 message = f"{each.class_.__name__} is not mapped to a table but to {table!s:.80}."
                 raise NotAdoptable(message)
-            found += self._add(table, existing, beside=beside, policies=policies)
+            found += self._add(table, existing, mapped=True, beside=beside, policies=policies)
             self.tables[table].mappers.append(each)
             above = each.inherits.local_table if each.inherits is not None and not each.concrete else table
             if above is not table and isinstance(above, Table):
@@ -94,18 +94,23 @@ class Register:
             type.__setattr__(model, METHOD, asked(self.of))
             type.__setattr__(model, self.owner.column, face(self.owner))
             event.listen(model, "load", self._mark, propagate=True)
+            if beside:
+                event.listen(model, "after_insert", self._came, propagate=True)
+                event.listen(model, "after_delete", self._went, propagate=True)
             event.listen(model, "after_mapper_constructed", self._late, propagate=True)
         self._settle()
         return found
 
-    def _add(self, table: Table, existing: Rule, *, beside: bool, policies: bool) -> list[Adopted]:
+    def _add(
+        self, table: Table, existing: Rule, *, mapped: bool, beside: bool, policies: bool
+    ) -> list[Adopted]:
         if table in self.tables:
             return []
         other = {"bz_org_id", "bz_team_id"} - {self.owner.column}
         if other & set(table.c.keys()):
             message = f"{table.name} is adopted by another kind of owner already."
             raise NotAdoptable(message)
-        made = Adopted(table, self.owner, existing, beside=beside, policies=policies)
+        made = Adopted(table, self.owner, existing, mapped=mapped, beside=beside, policies=policies)
         if made.name in self.by_name:
             message = f"Two tables are called {table.name}."
             raise NotAdoptable(message)
@@ -115,9 +120,34 @@ class Register:
 
     def _mark(self, target: Any, context: Any) -> None:
         """Remember of a loaded object in whose name it was asked for."""
-        owner = context.execution_options.get(self.owner.column)
+        # A merge fires it for a copy of something loaded before, and asks nobody.
+        owner = None if context is None else context.execution_options.get(self.owner.column)
         if owner is not None:
             target._sa_instance_state.info[self.owner.column] = owner  # noqa: SLF001 - by the quickest way
+
+    def _came(self, mapper: Mapper[Any], connection: Connection, target: Any) -> None:
+        """Write down beside the table whose a new object is; on SQLite the database has done it."""
+        if connection.dialect.name == "sqlite":
+            return
+        owner = self.owner.stamp()
+        for each, key in self._beside(mapper, target):
+            with across_tenants():  # a row that a program without us deleted may have left its owner behind
+                connection.execute(delete(each).where(*(each.c[name] == value for name, value in key.items())))
+                connection.execute(insert(each), {**key, self.owner.column: owner})
+
+    def _went(self, mapper: Mapper[Any], connection: Connection, target: Any) -> None:
+        if connection.dialect.name == "sqlite":
+            return
+        for each, key in self._beside(mapper, target):
+            with across_tenants():
+                connection.execute(delete(each).where(*(each.c[name] == value for name, value in key.items())))
+
+    def _beside(self, mapper: Mapper[Any], target: Any) -> Iterator[tuple[Table, dict[str, Any]]]:
+        values = mapper.primary_key_from_instance(target)
+        for table in mapper.tables:
+            adopted = self.tables.get(table)  # type: ignore[arg-type]
+            if adopted is not None and adopted.side is not None:
+                yield adopted.side, dict(zip(adopted.names, values, strict=True))
 
     def _late(self, mapper: Mapper[Any], class_: type) -> None:
         self._mine.clear()

@@ -41,7 +41,7 @@ class Stamps:
             self._on_sqlite(connection, owner, tables)
         elif connection.dialect.name == "postgresql":
             told = connection.info.get(self._told)
-            if told != owner and (always or told is not None or any(True for _ in tables)):
+            if told != owner and (always or told is not None or any(each.side is None and not each.loose for each in tables)):
                 self._on_postgresql(connection, owner)
 
     def _on_postgresql(self, connection: Connection, owner: str) -> None:
@@ -55,7 +55,7 @@ class Stamps:
 
     def _on_sqlite(self, connection: Connection, owner: str, tables: Iterable[Adopted]) -> None:
         held: list[str | None] | None = connection.info.get(self._told)
-        needed = list(tables)
+        needed = [each for each in tables if not each.loose]
         if held is None:
             if not needed:
                 return

@@ -33,7 +33,9 @@ LENGTH = 64
 class Adopted:
     """One table and where its rows' owners are kept."""
 
-    def __init__(self, table: Table, owner: Owner, existing: Rule, *, beside: bool, policies: bool) -> None:
+    def __init__(
+        self, table: Table, owner: Owner, existing: Rule, *, mapped: bool, beside: bool, policies: bool
+    ) -> None:
         self.table = table
         self.owner = owner
         self.existing = existing
@@ -46,8 +48,10 @@ class Adopted:
         if not self.key:
             message = f"{table.name} has no primary key, so its rows cannot be told apart."
             raise NotAdoptable(message, table=table.name)
-        self.side = self._beside() if beside else None
-        if self.side is None:
+        self.loose = beside and not mapped
+        """Pairs of a relationship beside which there is nothing: whoever holds one of the two holds the pair."""
+        self.side = self._beside() if beside and mapped else None
+        if not beside:
             self._append()
 
     @property
