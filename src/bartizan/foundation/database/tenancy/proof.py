@@ -38,6 +38,7 @@ from .trees import (
     is_excluded,
     plain_name,
     rows,
+    sole_table,
     source_of,
 )
 
@@ -80,6 +81,8 @@ def prove(
         trees = []
     tree = trees[0] if len(trees) == 1 else None
     if not isinstance(tree, exp.Query | exp.Insert | exp.Update | exp.Delete):
+        return Proof(refused=frozenset(keys))
+    if any(cte.alias.lower() in keys for cte in tree.find_all(exp.CTE)):  # it would pass for the table
         return Proof(refused=frozenset(keys))
     return _Prover(keys, column.lower(), kin or {}, stamped).prove(tree)
 
@@ -142,7 +145,7 @@ class _Prover:
         return self._settle(scope, node, outer, given)
 
     def _give(self, derived: Tree, names: Mapping[str, Alternatives]) -> None:
-        """Pass on to SELECTs in FROM what their projections are held to, where that filters rows and no more."""
+        """Pass on to a SELECT in FROM what its projections are held to, if that filters rows and no more."""
         if isinstance(derived, exp.Union):
             first = derived
             while isinstance(first, exp.Union):
@@ -188,8 +191,26 @@ class _Prover:
         """Work out what each column must equal, and strike off the tables that are held to a value."""
         where = node.args.get("where")
         facts = [*scope.facts, *((fact, scope.aliases) for fact in conjuncts(where.this if where else None))]
-        known = {item: value for item, value in outer.items() if item[0] not in scope.aliases}
-        known |= given or {}
+        known = {item: value for item, value in outer.items() if item[0] not in scope.aliases} | (given or {})
+        links = self._learn(known, facts, scope, outer)
+        known |= self._asides(facts, scope)
+        for alias, tables in scope.tables.items():
+            if len(tables) == 1 and (alternatives := known.get((alias, self._column))):
+                self._strike(tables[0], alternatives)
+        if self._kin:
+            self._strike_kin(scope, known, links)
+        for alias, derived in scope.derived.items():
+            self._give(derived.this, {name: held for (of, name), held in known.items() if of == alias})
+        return known
+
+    def _learn(
+        self,
+        known: dict[Node, Alternatives],
+        facts: Iterable[tuple[Tree, set[str]]],
+        scope: Scope,
+        outer: Mapping[Node, Alternatives],
+    ) -> set[tuple[Node, Node]]:
+        """Add what the conditions say of each column; give which columns they hold to each other."""
         links: list[tuple[Node, Node]] = []
         for item, other in self._equalities(facts, scope):
             if (source := source_of(other)) is not None:
@@ -200,15 +221,7 @@ class _Prover:
             for item, to in links:
                 if values := known.get(to):
                     known[item] = known.get(item, frozenset()) | values
-        known |= self._asides(facts, scope)
-        for alias, tables in scope.tables.items():
-            if len(tables) == 1 and (alternatives := known.get((alias, self._column))):
-                self._strike(tables[0], alternatives)
-        if self._kin:
-            self._strike_kin(scope, known, set(links))
-        for alias, derived in scope.derived.items():
-            self._give(derived.this, {name: held for (of, name), held in known.items() if of == alias})
-        return known
+        return set(links)
 
     def _strike_kin(
         self, scope: Scope, known: dict[Node, Alternatives], links: set[tuple[Node, Node]]
@@ -230,33 +243,31 @@ class _Prover:
         for fact, restricts in facts:
             sides = (fact.this, fact.expression) if isinstance(fact, exp.EQ) else (None, None)
             for one, other in (sides, sides[::-1]):
-                source = source_of(other)
-                select = one.this if isinstance(one, exp.Subquery) else None
-                if source is None or not isinstance(select, exp.Select):
+                source, select = source_of(other), one.this if isinstance(one, exp.Subquery) else None
+                side = sole_table(select, self._column)
+                if source is None or side is None:
                     continue
-                start = select.args.get("from_") or select.args.get("from")
-                side = start.this if start else None
-                picked = [item.name.lower() for item in select.expressions]
-                if not isinstance(side, exp.Table) or picked != [self._column] or select.args.get("joins"):
-                    continue
-                aside = Scope()
-                aside.add(side)
-                where = select.args.get("where")
-                equal = {
-                    (self._item(a, aside), self._item(b, scope))
-                    for eq in conjuncts(where.this if where else None)
-                    if isinstance(eq, exp.EQ)
-                    and eq.this.args.get("table")
-                    and eq.expression.args.get("table")
-                    for a, b in ((eq.this, eq.expression), (eq.expression, eq.this))
-                }
+                self._strike(side, frozenset({source}))  # it tells no more than whether a row is ours
+                equal = self._ties(select, side, scope)
                 for alias in restricts & scope.tables.keys():
                     for of, pairs in self._kin.get(scope.tables[alias][0].name.lower(), ()):
                         ties = {((side.alias_or_name.lower(), its), (alias, own)) for own, its in pairs}
-                        if of == side.name.lower() and alias not in aside.aliases and ties <= equal:
-                            self._open.pop(id(side), None)
+                        if of == side.name.lower() != alias and ties <= equal:
                             found[alias, self._column] = frozenset({source})
         return found
+
+    def _ties(self, select: Tree, side: exp.Table, scope: Scope) -> set[tuple[Node | None, Node | None]]:
+        """Give what a subquery holds equal between its own table and those around it; all names in full."""
+        aside = Scope()
+        aside.add(side)
+        where = select.args.get("where")
+        return {
+            (self._item(a, aside), self._item(b, scope))
+            for eq in conjuncts(where.this if where else None)
+            if isinstance(eq, exp.EQ) and eq.this.args.get("table") and eq.expression.args.get("table")
+            for a, b in ((eq.this, eq.expression), (eq.expression, eq.this))
+            if a.args["table"].name.lower() not in scope.aliases
+        }
 
     def _equalities(
         self, facts: Iterable[tuple[Tree, set[str]]], scope: Scope

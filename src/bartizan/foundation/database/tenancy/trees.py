@@ -132,3 +132,12 @@ def branches(derived: Tree) -> Iterator[exp.Select]:
             item.find(exp.AggFunc, exp.Window) for item in derived.expressions
         ):
             yield derived
+
+
+def sole_table(select: Tree | None, column: str) -> exp.Table | None:
+    """Give the one table of a subquery that reads nothing but that column."""
+    if not isinstance(select, exp.Select) or [item.name.lower() for item in select.expressions] != [column]:
+        return None
+    start = select.args.get("from_") or select.args.get("from")
+    source = start.this if start else None
+    return source if isinstance(source, exp.Table) and not select.args.get("joins") else None

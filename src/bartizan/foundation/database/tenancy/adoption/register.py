@@ -132,7 +132,9 @@ class Register:
         owner = self.owner.stamp()
         for each, key in self._beside(mapper, target):
             with across_tenants():  # a row that a program without us deleted may have left its owner behind
-                connection.execute(delete(each).where(*(each.c[name] == value for name, value in key.items())))
+                connection.execute(
+                    delete(each).where(*(each.c[name] == value for name, value in key.items()))
+                )
                 connection.execute(insert(each), {**key, self.owner.column: owner})
 
     def _went(self, mapper: Mapper[Any], connection: Connection, target: Any) -> None:
@@ -140,7 +142,9 @@ class Register:
             return
         for each, key in self._beside(mapper, target):
             with across_tenants():
-                connection.execute(delete(each).where(*(each.c[name] == value for name, value in key.items())))
+                connection.execute(
+                    delete(each).where(*(each.c[name] == value for name, value in key.items()))
+                )
 
     def _beside(self, mapper: Mapper[Any], target: Any) -> Iterator[tuple[Table, dict[str, Any]]]:
         values = mapper.primary_key_from_instance(target)

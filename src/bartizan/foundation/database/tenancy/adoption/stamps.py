@@ -41,7 +41,9 @@ class Stamps:
             self._on_sqlite(connection, owner, tables)
         elif connection.dialect.name == "postgresql":
             told = connection.info.get(self._told)
-            if told != owner and (always or told is not None or any(each.side is None and not each.loose for each in tables)):
+            if told != owner and (
+                always or told is not None or any(each.side is None and not each.loose for each in tables)
+            ):
                 self._on_postgresql(connection, owner)
 
     def _on_postgresql(self, connection: Connection, owner: str) -> None:

@@ -74,7 +74,8 @@ class Adopted:
         if self.side is None:
             return of_class(self.table.c[self.owner.column])  # type: ignore[no-any-return]
         ties = [self.side.c[column.name] == of_class(column) for column in self.key]
-        return select(self.side.c[self.owner.column]).where(*ties).scalar_subquery()
+        owner = select(self.side.c[self.owner.column]).where(*ties)
+        return owner.correlate_except(self.side).scalar_subquery()
 
     def held(self, entity: Any, owner: Any) -> ColumnElement[bool]:
         """Give the condition that a row of a class, or of an alias of it, is the owner's."""

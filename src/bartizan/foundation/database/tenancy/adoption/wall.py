@@ -1,12 +1,25 @@
 """What every session of the process does for adopted classes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from typing import Any
 
-from sqlalchemy import and_, event, inspect
+from sqlalchemy import (
+    BooleanClauseList,
+    Exists,
+    FromClause,
+    Join,
+    UnaryExpression,
+    and_,
+    event,
+    inspect,
+    or_,
+)
 from sqlalchemy.engine import Result
 from sqlalchemy.orm import FromStatement, Mapper, ORMExecuteState, Session
+from sqlalchemy.sql.elements import Grouping
+from sqlalchemy.sql.operators import and_ as and_operator
+from sqlalchemy.sql.util import ClauseAdapter
 
 from bartizan.foundation.database.errors import OutsideOrganization
 from bartizan.foundation.database.tenancy.guard import Guard
@@ -20,6 +33,7 @@ from .tables import tables_in
 _LOOKUP = "_identity_lookup"
 _OPTIONS = "_with_options"
 _UPSERT = "_post_values_clause"
+_WHERE = "_where_criteria"
 
 
 class HostWall:
@@ -80,12 +94,46 @@ class HostWall:
                 return None
             option = self._register.option(owner)
             if not any(each is option for each in getattr(state.statement, _OPTIONS)):
-                state.statement = state.statement.options(option)
+                statement: Any = state.statement.options(option)
+                asked = tuple(getattr(statement, _WHERE, ()))
+                scoped = tuple(self._scope_exists(each, owner) for each in asked)
+                if any(one is not other for one, other in zip(asked, scoped, strict=True)):
+                    setattr(statement, _WHERE, scoped)
+                state.statement = statement
             mapper = state.bind_mapper
             if state.is_update and isinstance(state.parameters, list) and mapper is not None:
                 return self._update_many(state, mapper, owner)
         state.update_execution_options(**{self._owner.column: owner})
         return None
+
+    def _scope_exists(self, clause: Any, owner: str) -> Any:
+        """Hold what EXISTS looks at, to which SQLAlchemy adds no criteria: ``exists()``, and 2.0's ``any()``."""
+        if isinstance(clause, BooleanClauseList):
+            parts = [self._scope_exists(each, owner) for each in clause.clauses]
+            if all(one is other for one, other in zip(parts, clause.clauses, strict=True)):
+                return clause
+            return and_(*parts) if clause.operator is and_operator else or_(*parts)
+        if isinstance(clause, Grouping):
+            inner = self._scope_exists(clause.element, owner)
+            return clause if inner is clause.element else inner.self_group()
+        if not isinstance(clause, UnaryExpression):
+            return clause
+        if not isinstance(clause, Exists):  # NOT
+            inner = self._scope_exists(clause.element, owner)
+            return clause if inner is clause.element else ~inner
+        looked: Any = clause
+        asked: Any = getattr(clause.element, "element", None)
+        if asked is None:
+            return clause
+        for each in asked.get_final_froms():
+            for source in _sources(each):
+                adopted = self._register.tables.get(getattr(source, "element", source))
+                if adopted is not None:
+                    whose = adopted.whose()
+                    if source is not adopted.table:
+                        whose = ClauseAdapter(source).traverse(whose)
+                    looked = looked.where(whose == owner)
+        return looked
 
     def _scope_columns(self, state: ORMExecuteState, owner: str) -> None:
         """Scope the refresh of one object, which knows no options."""
@@ -203,3 +251,12 @@ class HostWall:
             and tuple(inspect(item).mapper.primary_key_from_instance(item)) == values
             for item in session.new
         )
+
+
+def _sources(source: FromClause) -> Iterator[FromClause]:
+    """Give what a FROM joins."""
+    if isinstance(source, Join):
+        yield from _sources(source.left)
+        yield from _sources(source.right)
+    else:
+        yield source
