@@ -211,7 +211,9 @@ def _(s: Session, w: World) -> bool:
 
 @writes("a bulk insert of children of a foreign parent")
 def _(s: Session, w: World) -> bool:
-    s.execute(insert(w.Note), [{"doc_id": 1, "number": 7, "text": "n"}, {"doc_id": 11, "number": 7, "text": "n"}])
+    s.execute(
+        insert(w.Note), [{"doc_id": 1, "number": 7, "text": "n"}, {"doc_id": 11, "number": 7, "text": "n"}]
+    )
     return True
 
 

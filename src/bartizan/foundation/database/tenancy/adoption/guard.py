@@ -1,11 +1,11 @@
 """Stands in front of every engine of the process: no SQL reaches an adopted table unproven."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, Insert, event
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
 
@@ -19,6 +19,7 @@ from .stamps import Stamps
 if TYPE_CHECKING:
     from bartizan.foundation.database.tenancy.proof import Proof
 
+_UNSAID = object()
 # What describes tables; no row comes out of it.
 _PRAGMA = re.compile(
     r"\s*PRAGMA\s+(\w+\.)?(table_x?info|table_list|index_list|index_x?info|foreign_key_list)\s*\([^;]*\)\s*;?\s*$",
@@ -62,12 +63,13 @@ class HostGuard(Guard):
         """Refuse what is not held to one owner, and tell the database who it is where it needs to know."""
         if connection.dialect in self.elsewhere:
             return None
-        if self._register.owner.now() == EVERY:
+        owner = self._register.owner.now()
+        if owner == EVERY:
+            self._refuse_unowned(context)
             self._stamps.tell(connection, EVERY, always=self._register.policies)
             return None
         proof = super().check(connection, cursor, statement, parameters, context, many)
-        if proof is not None:
-            owner = self._register.owner.stamp()
+        if proof is not None and owner is not None:
             named = [self._register.by_name[name] for name in proof.stamped]
             if connection.dialect.name != "sqlite" and self.flushing.get() is None:
                 self._refuse_beside(named)
@@ -80,7 +82,19 @@ class HostGuard(Guard):
 
     def remove(self) -> None:
         """Step aside."""
-        event.remove(Engine, "before_cursor_execute", self.check)
+        if event.contains(Engine, "before_cursor_execute", self.check):
+            event.remove(Engine, "before_cursor_execute", self.check)
+
+    def _refuse_unowned(self, context: ExecutionContext | None) -> None:
+        """Refuse new rows that say nothing of their owner, in a block that has no tenant either."""
+        statement = getattr(getattr(context, "compiled", None), "statement", None)
+        adopted = self._register.tables.get(getattr(statement, "table", None))
+        if adopted is None or not isinstance(statement, Insert) or adopted.side is not None:
+            return
+        rows: Iterable[Mapping[str, Any]] = getattr(context, "compiled_parameters", ())
+        name = self._register.owner.column
+        if any(row.get(name, _UNSAID) is None for row in rows):
+            raise self._register.owner.unowned()
 
     def _refuse_beside(self, tables: Iterable[Any]) -> None:
         for each in tables:

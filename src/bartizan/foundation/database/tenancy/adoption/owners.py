@@ -40,15 +40,15 @@ class Owner:
         owner = caller.org_id if self.by == "org" else caller.team_id
         return owner or (EVERY if caller.kind == "system" and not caller.org_id else None)
 
-    def stamp(self) -> str:
-        """Give the owner of a new row, or refuse."""
+    def stamp(self) -> str | None:
+        """Give the owner of a new row, if there is one: the guard refuses rows without."""
         owner = self.now()
-        if owner is None:
-            raise self.nobody()
-        if owner == EVERY:
-            message = f"Whose row is this? Insert it inside `with current.in_{_NAMES[self.by]}(…):`."
-            raise OutsideOrganization(message)
-        return owner
+        return None if owner == EVERY else owner
+
+    def unowned(self) -> Exception:
+        """Say that a row would belong to nobody."""
+        message = f"Whose row is this? Insert it inside `with current.in_{_NAMES[self.by]}(…):`."
+        return OutsideOrganization(message)
 
     def nobody(self) -> Exception:
         """Say why there is no owner."""

@@ -26,6 +26,7 @@ from sqlalchemy.schema import CreateIndex
 from bartizan.foundation.database.errors import NotAdoptable, UnownedRows, UnsafeDatabase
 from bartizan.foundation.database.tenancy.rls import unbound_role, wall_statements
 
+from .owners import across_tenants
 from .stamps import default
 from .tables import LENGTH, Adopted
 
@@ -51,7 +52,8 @@ def follow(adopted: Adopted) -> None:
     """Make a table ready as soon as the host creates it, should that be later."""
 
     def created(_table: Table, connection: Connection, **_: Any) -> None:
-        prepare(connection, adopted)
+        with across_tenants():
+            prepare(connection, adopted)
 
     event.listen(adopted.table, "after_create", created)
 

@@ -130,6 +130,8 @@ class Register:
         if connection.dialect.name == "sqlite":
             return
         owner = self.owner.stamp()
+        if owner is None:
+            raise self.owner.unowned()
         for each, key in self._beside(mapper, target):
             with across_tenants():  # a row that a program without us deleted may have left its owner behind
                 connection.execute(

@@ -128,7 +128,7 @@ class HostWall:
         for each in asked.get_final_froms():
             for source in _sources(each):
                 adopted = self._register.tables.get(getattr(source, "element", source))
-                if adopted is not None:
+                if adopted is not None and not adopted.loose:
                     whose = adopted.whose()
                     if source is not adopted.table:
                         whose = ClauseAdapter(source).traverse(whose)
