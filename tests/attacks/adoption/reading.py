@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, aliased, immediateload, joinedload, load_onl
 
 from bartizan.foundation.database.tenancy.adoption.owners import across_tenants
 
-from .worlds import World
+from tests.harness.hosted.worlds import World
 
 Way = Callable[[Session, World], bool]
 READING: dict[str, Way] = {}

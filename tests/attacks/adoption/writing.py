@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from bartizan.foundation.database.tenancy.adoption.owners import across_tenants
 
 from .reading import WRITING, Way, title_of, unscoped, writes
-from .worlds import World
+from tests.harness.hosted.worlds import World
 
 __all__ = ["WRITING", "Way"]
 

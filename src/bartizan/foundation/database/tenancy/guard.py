@@ -179,12 +179,15 @@ def _name_parameters(sql: str, style: str, compiled: SQLCompiler | None) -> tupl
     return pattern.sub(swap, sql), tuple(keys)
 
 
-def _numbered(compiled: SQLCompiler) -> Iterator[str]:
-    """Give the parameters that ``$1``, ``$2`` … stand for; those expanded late carry no number yet."""
+def _numbered(compiled: SQLCompiler) -> Iterator[int]:
+    """Give the places of what ``$1``, ``$2`` … stand for; those expanded late carry no number yet.
+
+    Places, since the same SQL may come from statements that name their parameters otherwise.
+    """
     late = compiled.post_compile_params | compiled.literal_execute_params
-    for name in compiled.positiontup or ():
+    for place, name in enumerate(compiled.positiontup or ()):
         if compiled.binds[name] not in late:
-            yield name
+            yield place
 
 
 class _Values:

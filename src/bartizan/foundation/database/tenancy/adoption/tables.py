@@ -1,6 +1,6 @@
 """A host's table with an owner: by a column of ours in it, or by a table of ours beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from sqlalchemy import (
@@ -83,7 +83,7 @@ class Adopted:
         if inspect(entity).is_aliased_class:
             selectable = inspect(entity).selectable
             adapted = inspect(entity)._adapter.traverse(whose)  # noqa: SLF001 - as the alias's attributes do
-            lost = adapted is whose and self.table not in tables_in([selectable])
+            lost = adapted is whose and self.table not in sources_in([selectable])
             if lost or (self.side is not None and isinstance(selectable, Subquery | CTE)):
                 return true()  # the alias of a subquery, inside which the condition stands
             whose = adapted
@@ -146,14 +146,14 @@ def _key(table: Table) -> tuple[Column[Any], ...]:
     return tuple(table.primary_key.columns) or tuple(c for c in table.columns if c.foreign_keys)
 
 
-def tables_in(froms: Any) -> set[Table]:
-    """Give the tables in a FROM, those inside joins included."""
-    found: set[Table] = set()
-    todo: list[FromClause] = list(froms)
+def sources_in(froms: Iterable[FromClause]) -> set[FromClause]:
+    """Give what stands in a FROM, the parts of joins each by itself."""
+    found: set[FromClause] = set()
+    todo = list(froms)
     while todo:
         each = todo.pop()
         if isinstance(each, Join):
             todo += [each.left, each.right]
-        elif isinstance(each, Table):
+        else:
             found.add(each)
     return found

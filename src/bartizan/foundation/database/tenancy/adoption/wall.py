@@ -1,14 +1,14 @@
 """What every session of the process does for adopted classes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any
 
 from sqlalchemy import (
     BooleanClauseList,
+    ColumnElement,
     Exists,
-    FromClause,
-    Join,
+    Select,
     UnaryExpression,
     and_,
     event,
@@ -28,7 +28,7 @@ from bartizan.foundation.database.tenancy.wall import WalledSession
 
 from .references import References
 from .register import Register
-from .tables import tables_in
+from .tables import sources_in
 
 _LOOKUP = "_identity_lookup"
 _OPTIONS = "_with_options"
@@ -121,29 +121,28 @@ class HostWall:
         if not isinstance(clause, Exists):  # NOT
             inner = self._scope_exists(clause.element, owner)
             return clause if inner is clause.element else ~inner
-        looked: Any = clause
         asked: Any = getattr(clause.element, "element", None)
-        if asked is None:
-            return clause
-        for each in asked.get_final_froms():
-            for source in _sources(each):
-                adopted = self._register.tables.get(getattr(source, "element", source))
-                if adopted is not None and not adopted.loose:
-                    whose = adopted.whose()
-                    if source is not adopted.table:
-                        whose = ClauseAdapter(source).traverse(whose)
-                    looked = looked.where(whose == owner)
-        return looked
+        held = [] if asked is None else self._held(asked, owner)
+        return clause.where(*held) if held else clause
+
+    def _held(self, asked: Any, owner: str) -> list[ColumnElement[bool]]:
+        """Give the conditions that hold what a SELECT reads from to the owner."""
+        found: list[ColumnElement[bool]] = []
+        for source in sources_in(asked.get_final_froms()):
+            table: Any = getattr(source, "element", source)
+            adopted = self._register.tables.get(table)
+            if adopted is not None and not adopted.loose:
+                whose = adopted.whose()
+                if source is not table:
+                    whose = ClauseAdapter(source).traverse(whose)
+                found.append(whose == owner)
+        return found
 
     def _scope_columns(self, state: ORMExecuteState, owner: str) -> None:
         """Scope the refresh of one object, which knows no options."""
         statement: Any = state.statement
         inner = statement.element if isinstance(statement, FromStatement) else statement
-        held = [
-            self._register.tables[table].whose() == owner
-            for table in tables_in(inner.get_final_froms())
-            if table in self._register.tables
-        ]
+        held = self._held(inner, owner)
         if not held:
             return
         if isinstance(statement, FromStatement):
@@ -154,21 +153,23 @@ class HostWall:
             state.statement = statement.where(*held)
 
     def _scope_insert(self, state: ORMExecuteState, owner: str) -> None:
-        """Check what new rows refer to, and let an upsert change rows of the owner alone."""
-        statement: Any = state.statement
-        adopted = self._register.tables.get(getattr(statement, "table", None))  # type: ignore[arg-type]
+        """Scope what feeds new rows, check what they refer to, and let an upsert change own rows alone."""
+        scoped: Any = copy(state.statement)
+        fed: Any = getattr(scoped, "select", None)
+        if isinstance(fed, Select):
+            scoped.select = fed.where(*self._held(fed, owner))
+            state.statement = scoped
+        adopted = self._register.tables.get(scoped.table)
         if adopted is None:
             return
-        given = state.parameters
+        given: Any = state.parameters
         rows = list(given) if isinstance(given, list) else [given] if given else []
         self._references.check_rows(state.session, adopted, rows, owner)
-        upsert = getattr(statement, _UPSERT, None)
-        if adopted.side is None and hasattr(upsert, "update_whereclause"):
-            narrowed: Any = copy(upsert)
-            held = adopted.whose() == owner
-            before = upsert.update_whereclause
+        upsert: Any = getattr(scoped, _UPSERT, None)
+        if adopted.side is None and not adopted.loose and hasattr(upsert, "update_whereclause"):
+            narrowed = copy(upsert)
+            held, before = adopted.whose() == owner, upsert.update_whereclause
             narrowed.update_whereclause = held if before is None else and_(before, held)
-            scoped: Any = copy(statement)
             setattr(scoped, _UPSERT, narrowed)
             state.statement = scoped
 
@@ -251,12 +252,3 @@ class HostWall:
             and tuple(inspect(item).mapper.primary_key_from_instance(item)) == values
             for item in session.new
         )
-
-
-def _sources(source: FromClause) -> Iterator[FromClause]:
-    """Give what a FROM joins."""
-    if isinstance(source, Join):
-        yield from _sources(source.left)
-        yield from _sources(source.right)
-    else:
-        yield source
