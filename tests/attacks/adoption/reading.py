@@ -7,7 +7,6 @@ from sqlalchemy import exists, func, select, text, union_all, update
 from sqlalchemy.orm import Session, aliased, immediateload, joinedload, load_only, selectinload, subqueryload
 
 from bartizan.foundation.database.tenancy.adoption.owners import across_tenants
-
 from tests.harness.hosted.worlds import World
 
 Way = Callable[[Session, World], bool]

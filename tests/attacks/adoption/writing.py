@@ -4,8 +4,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from bartizan.foundation.database.tenancy.adoption.owners import across_tenants
-
-from .reading import WRITING, Way, title_of, unscoped, writes
+from tests.attacks.adoption.reading import WRITING, Way, title_of, unscoped, writes
 from tests.harness.hosted.worlds import World
 
 __all__ = ["WRITING", "Way"]
@@ -40,7 +39,7 @@ def _(s: Session, w: World) -> bool:
 
 @writes("query.update")
 def _(s: Session, w: World) -> bool:
-    return s.query(w.Proj).update({"name": "z"}) != 1
+    return bool(s.query(w.Proj).update({"name": "z"}) != 1)
 
 
 @writes("bulk UPDATE by primary key")
@@ -151,7 +150,8 @@ def _(s: Session, w: World) -> bool:
 
 @writes("an upsert over a foreign row")
 def _(s: Session, w: World) -> bool:
-    sql = "insert into host_tag (id, name) values (2, 'TAKEN') on conflict (id) do update set name = excluded.name"
+    sql = "insert into host_tag (id, name) values (2, 'TAKEN')"
+    sql += " on conflict (id) do update set name = excluded.name"
     s.execute(text(sql))
     return True
 

@@ -1,4 +1,4 @@
-"""The same host application five times: its models mapped in each of SQLAlchemy's styles, knowing nothing of us."""
+"""The same host application five times: its models in each style of mapping, knowing nothing of us."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -176,7 +176,7 @@ def imperative() -> World:
     metadata = MetaData()
     mapping = registry(metadata=metadata)
     links = pairs(metadata)
-    key = {"primary_key": True, "autoincrement": False}
+    key: dict[str, Any] = {"primary_key": True, "autoincrement": False}
     tags = Table("host_tag", metadata, Column("id", Integer, **key), Column("name", String, nullable=False))
     projs = Table("host_proj", metadata, Column("id", Integer, **key), Column("name", String, nullable=False))
     docs = Table(

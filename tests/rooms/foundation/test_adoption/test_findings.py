@@ -73,7 +73,8 @@ async def test_triggers_and_functions_are_found(url: str) -> None:
                 host,
                 "create function host_count() returns bigint language sql as 'select count(*) from host_doc'",
                 "create function host_touch() returns trigger language plpgsql as 'begin return new; end'",
-                "create trigger host_log before update on host_doc for each row execute function host_touch()",
+                "create trigger host_log before update on host_doc for each row"
+                " execute function host_touch()",
             )
         assert wanted <= await codes(adoption)
 

@@ -16,7 +16,8 @@ from bartizan.foundation.database.errors import OutsideOrganization
 from .scope import EVERY
 
 if TYPE_CHECKING:  # loaded at the first statement that names a walled table
-    from .proof import Kin, Proof, Source
+    from .proof import Kin, Proof
+    from .trees import Source
 
 PROOF = "bartizan.foundation.database.tenancy.proof"
 """The module that proves; loaded when it is needed."""

@@ -191,7 +191,8 @@ class _Prover:
         """Work out what each column must equal, and strike off the tables that are held to a value."""
         where = node.args.get("where")
         facts = [*scope.facts, *((fact, scope.aliases) for fact in conjuncts(where.this if where else None))]
-        known = {item: value for item, value in outer.items() if item[0] not in scope.aliases} | (given or {})
+        known = {item: value for item, value in outer.items() if item[0] not in scope.aliases}
+        known.update(given or {})
         links = self._learn(known, facts, scope, outer)
         known |= self._asides(facts, scope)
         for alias, tables in scope.tables.items():
@@ -245,7 +246,7 @@ class _Prover:
             for one, other in (sides, sides[::-1]):
                 source, select = source_of(other), one.this if isinstance(one, exp.Subquery) else None
                 side = sole_table(select, self._column)
-                if source is None or side is None:
+                if source is None or select is None or side is None:
                     continue
                 self._strike(side, frozenset({source}))  # it tells no more than whether a row is ours
                 equal = self._ties(select, side, scope)

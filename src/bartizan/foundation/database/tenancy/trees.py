@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 if TYPE_CHECKING:
-    from sqlglot import Expr as Tree
+    from sqlglot import Expr
+
+    Tree = Expr
 else:
     Tree = exp.Expression  # the name that every version has at run time
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 from sqlalchemy import Connection, MetaData, Table, UniqueConstraint, inspect, text
 
@@ -78,7 +79,9 @@ def _stamping(connection: Connection, each: Adopted) -> Iterator[Finding]:
     if each.loose:
         return
     if each.side is None:
-        columns = {found["name"]: found for found in inspect(connection).get_columns(name, each.table.schema)}
+        columns: dict[str, Any] = {
+            found["name"]: found for found in inspect(connection).get_columns(name, each.table.schema)
+        }
         stamped = connection.dialect.name != "postgresql" or each.owner.setting in str(
             columns.get(column, {}).get("default")
         )
@@ -88,8 +91,8 @@ def _stamping(connection: Connection, each: Adopted) -> Iterator[Finding]:
                 subject=name,
                 what=f"{column} is missing or has lost its default.",
                 why=f"Raw inserts need `DEFAULT {default(each.owner)}`.",
-                cure="Start the application again: it puts back what is missing. Keep migrations from dropping it"
-                ' (Alembic: `include_name` that skips names beginning with "bz_").',
+                cure="Start the application again: it puts back what is missing. Keep migrations from"
+                ' dropping it (Alembic: an `include_name` that skips names beginning with "bz_").',
             )
         if column not in columns:
             return

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, Insert, event
-from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
 
 from bartizan.foundation.database.errors import OutsideOrganization
@@ -17,6 +16,8 @@ from .register import Register
 from .stamps import Stamps
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+
     from bartizan.foundation.database.tenancy.proof import Proof
 
 _UNSAID = object()
@@ -51,7 +52,7 @@ class HostGuard(Guard):
             **rest,
         )
 
-    def check(
+    def check(  # noqa: PLR0917 - SQLAlchemy's signature
         self,
         connection: Connection,
         cursor: DBAPICursor,
@@ -87,7 +88,7 @@ class HostGuard(Guard):
 
     def _refuse_unowned(self, context: ExecutionContext | None) -> None:
         """Refuse new rows that say nothing of their owner, in a block that has no tenant either."""
-        statement = getattr(getattr(context, "compiled", None), "statement", None)
+        statement: Any = getattr(getattr(context, "compiled", None), "statement", None)
         adopted = self._register.tables.get(getattr(statement, "table", None))
         if adopted is None or not isinstance(statement, Insert) or adopted.side is not None:
             return

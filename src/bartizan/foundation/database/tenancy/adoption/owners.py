@@ -18,7 +18,9 @@ class Owner:
     """One kind of owner."""
 
     by: By
-    _lifted: ClassVar[ContextVar[bool]] = ContextVar("bartizan_across_tenants", default=False)
+    lifted: ClassVar[ContextVar[bool]] = ContextVar("bartizan_across_tenants", default=False)
+
+    """Set inside :func:`across_tenants`; one for every kind of owner."""
 
     @property
     def column(self) -> str:
@@ -32,7 +34,7 @@ class Owner:
 
     def now(self) -> str | None:
         """Give the owner in whose name code runs, ``"*"`` for all, or none."""
-        if self._lifted.get():
+        if self.lifted.get():
             return EVERY
         caller = current.anyone
         if caller is None:
@@ -67,9 +69,8 @@ _NAMES = {"org": "organization", "team": "team"}
 @contextmanager
 def across_tenants() -> Generator[None]:
     """Lift the walls around adopted models for the block."""
-    lifted = Owner._lifted  # noqa: SLF001 - one flag for every kind of owner
-    token = lifted.set(True)
+    token = Owner.lifted.set(True)
     try:
         yield
     finally:
-        lifted.reset(token)
+        Owner.lifted.reset(token)

@@ -1,6 +1,6 @@
-"""Makes a host's database ready: columns, indexes, defaults, side tables, policies, and owners for old rows."""
+"""Makes a host's database ready: columns, indexes, defaults, side tables, policies, owners for old rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -32,6 +32,7 @@ from .tables import LENGTH, Adopted
 
 BATCH = 500
 """Rows in one commit."""
+_MAPPING = "_mapping"
 _EXAMPLES = {"org": "org_…", "team": "tea_…"}
 
 
@@ -66,7 +67,9 @@ def prepare(connection: Connection, adopted: Adopted) -> None:
         return
     quote = connection.dialect.identifier_preparer
     table, name = quote.format_table(adopted.table), adopted.owner.column
-    known = {column["name"]: column for column in inspect(connection).get_columns(*_place(adopted))}
+    known: dict[str, Any] = {
+        column["name"]: column for column in inspect(connection).get_columns(*_place(adopted))
+    }
     on_postgresql = connection.dialect.name == "postgresql"
     if name not in known:
         # Neither database writes the table anew for this.
@@ -101,7 +104,7 @@ def fill(connection: Connection, adopted: Adopted) -> int:
     filled = 0
     after: Sequence[Any] | None = None
     while rows := _unowned(connection, adopted, after):
-        after = [row._mapping[column] for column in adopted.key for row in rows[-1:]]  # noqa: SLF001
+        after = _key_of(adopted, rows[-1])
         owners = _owners(connection, adopted, rows)
         given = [(row, owner) for row, owner in zip(rows, owners, strict=True) if owner is not None]
         for owner in {owner for _, owner in given}:
@@ -130,7 +133,8 @@ def refuse_unowned(connection: Connection, adopted: Adopted) -> None:
             " function of the row that tells the owner's id."
         )
         if adopted.side is None:
-            message += f" Or run: UPDATE {table} SET {column} = '{_EXAMPLES[adopted.owner.by]}' WHERE {column} IS NULL;"
+            example = _EXAMPLES[adopted.owner.by]
+            message += f" Or run: UPDATE {table} SET {column} = '{example}' WHERE {column} IS NULL;"  # noqa: S608
         raise UnownedRows(message, table=table, rows=count)
 
 
@@ -159,7 +163,7 @@ def _owners(connection: Connection, adopted: Adopted, rows: Sequence[Row[Any]]) 
     """Work out whose the rows are."""
     if adopted.base is not None:  # a joined subclass: as the row above says
         base = adopted.base
-        keys = [tuple(row._mapping[column] for column in adopted.key) for row in rows]  # noqa: SLF001
+        keys = [_key_of(adopted, row) for row in rows]
         found = connection.execute(select(*base.key, base.whose()).where(_within(base.key, keys)))
         owners = {tuple(row[:-1]): row[-1] for row in found}
         return [owners.get(key) for key in keys]
@@ -170,7 +174,7 @@ def _owners(connection: Connection, adopted: Adopted, rows: Sequence[Row[Any]]) 
 
 
 def _give(connection: Connection, adopted: Adopted, rows: Sequence[Row[Any]], owner: str) -> None:
-    keys = [tuple(row._mapping[column] for column in adopted.key) for row in rows]  # noqa: SLF001
+    keys = [_key_of(adopted, row) for row in rows]
     if adopted.side is not None:
         values = [{**dict(zip(adopted.names, key, strict=True)), adopted.owner.column: owner} for key in keys]
         connection.execute(insert(adopted.side), values)
@@ -178,6 +182,11 @@ def _give(connection: Connection, adopted: Adopted, rows: Sequence[Row[Any]], ow
     name = adopted.owner.column
     statement = update(adopted.table).where(_within(adopted.key, keys)).values({name: bindparam("owner")})
     connection.execute(statement, {"owner": owner})
+
+
+def _key_of(adopted: Adopted, row: Row[Any]) -> tuple[Any, ...]:
+    values: Mapping[Any, Any] = getattr(row, _MAPPING)
+    return tuple(values[column] for column in adopted.key)
 
 
 def _within(key: Sequence[Column[Any]], values: Sequence[tuple[Any, ...]]) -> ColumnElement[bool]:

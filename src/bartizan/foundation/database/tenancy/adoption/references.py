@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, ForeignKeyConstraint, Row, Table, inspect, select, tuple_
+from sqlalchemy import Column, ForeignKeyConstraint, Table, inspect, select, tuple_
 from sqlalchemy.orm import InstanceState, Mapper, RelationshipProperty, Session
 
 from bartizan.foundation.database.errors import OutsideOrganization
@@ -12,6 +12,7 @@ from .owners import across_tenants
 from .register import Register
 from .tables import Adopted
 
+_BY_COLUMN = "_columntoproperty"
 CHUNK = 400
 """Keys in one question; SQLite takes some hundreds of parameters."""
 Key = tuple[Any, ...]
@@ -28,7 +29,7 @@ class References:
     def owners(
         self, session: Session, adopted: Adopted, keys: Iterable[Key], columns: Sequence[Column[Any]] = ()
     ) -> Mapping[Key, str | None]:
-        """Look up whose rows are, by their primary key or other columns; those that do not exist are left out."""
+        """Look up whose rows are, by their primary key or other columns; what does not exist is left out."""
         chosen = list(columns or adopted.key)
         wanted = sorted({key for key in keys if None not in key}, key=repr)
         found: dict[Key, str | None] = {}
@@ -41,8 +42,8 @@ class References:
                 )
                 bind = {"mapper": mapper} if mapper is not None else {"clause": adopted.table}
                 connection = session.connection(bind_arguments=bind)
-                rows: Iterable[Row[Any]] = connection.execute(select(*chosen, adopted.whose()).where(within))
-                found |= {tuple(row[:-1]): row[-1] for row in rows}
+                query = select(*chosen, adopted.whose()).where(within)
+                found |= {tuple(row[:-1]): row[-1] for row in connection.execute(query).all()}
         return found
 
     def settle(self, session: Session, items: Iterable[Any]) -> None:
@@ -67,7 +68,7 @@ class References:
             state = inspect(item)
             added += self._newly_related(state)
             for table in state.mapper.tables:
-                adopted = self._register.tables.get(table)  # type: ignore[arg-type]
+                adopted = self._register.tables.get(table)
                 if adopted is not None and (changed := _changed(state, adopted.table)):
                     rows.setdefault(adopted, []).append(changed)
         self.settle(session, added)
@@ -86,7 +87,7 @@ class References:
         names: dict[str, str] = {column.key: column.name for column in adopted.table.columns}
         for mapper in adopted.mappers[:1]:
             for column in adopted.table.columns:
-                if (prop := mapper._columntoproperty.get(column)) is not None:  # noqa: SLF001 - ours is unmapped
+                if (prop := _property(mapper, column)) is not None:
                     names[prop.key] = column.name
         plain = [{names.get(str(key), str(key)): value for key, value in row.items()} for row in rows]
         self._check_keys(session, adopted, plain, owner)
@@ -155,7 +156,7 @@ def _changed(state: InstanceState[Any], table: Table) -> dict[str, Any]:
     """Give the foreign keys of an object that a flush would write, by the names of their columns."""
     found: dict[str, Any] = {}
     for column in table.columns:
-        if column.foreign_keys and (prop := state.mapper._columntoproperty.get(column)) is not None:  # noqa: SLF001
+        if column.foreign_keys and (prop := _property(state.mapper, column)) is not None:
             key = prop.key
             if key in state.dict and (state.key is None or key in state.committed_state):
                 found[column.name] = state.dict[key]
@@ -163,7 +164,12 @@ def _changed(state: InstanceState[Any], table: Table) -> dict[str, Any]:
         return found
     for column in table.columns:  # of a key of several columns some may have stayed
         if column.foreign_keys and column.name not in found:
-            prop = state.mapper._columntoproperty.get(column)  # noqa: SLF001
+            prop = _property(state.mapper, column)
             if prop is not None and prop.key in state.dict:
                 found[column.name] = state.dict[prop.key]
     return found
+
+
+def _property(mapper: Mapper[Any], column: Column[Any]) -> Any:
+    """Give what maps a column; none where nothing does, as with ours."""
+    return getattr(mapper, _BY_COLUMN).get(column)

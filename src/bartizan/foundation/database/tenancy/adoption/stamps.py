@@ -17,6 +17,8 @@ from bartizan.foundation.database.tenancy.scope import EVERY, is_plain
 from .owners import Owner
 from .tables import Adopted
 
+_AUTOCOMMIT = "_is_autocommit_isolation"
+
 
 class Stamps:
     """What each connection has been told, for one kind of owner."""
@@ -51,19 +53,21 @@ class Stamps:
             message = "The owner's id is not a plain name."
             raise OutsideOrganization(message)
         # Outside of a transaction a local setting is gone at once.
-        local = "false" if connection._is_autocommit_isolation() else "true"  # noqa: SLF001
+        local = "false" if getattr(connection, _AUTOCOMMIT)() else "true"
         _run(connection, f"SELECT set_config('{self._owner.setting}', '{owner}', {local})")
         connection.info[self._told] = owner
 
     def _on_sqlite(self, connection: Connection, owner: str, tables: Iterable[Adopted]) -> None:
-        held: list[str | None] | None = connection.info.get(self._told)
+        holder: list[str | None] = connection.info.get(self._told, [])
         needed = [each for each in tables if not each.loose]
-        if held is None:
+        if not holder:
             if not needed:
                 return
-            held = connection.info[self._told] = [None]
-            connection.connection.create_function(self._function, 0, lambda: held[0])  # type: ignore[attr-defined]
-        held[0] = None if owner == EVERY else owner
+            holder.append(None)
+            connection.info[self._told] = holder
+            driver: Any = connection.connection
+            driver.create_function(self._function, 0, lambda: holder[0])
+        holder[0] = None if owner == EVERY else owner
         for each in needed:
             for statement in self._triggers(connection, each):
                 _run(connection, statement)
@@ -82,10 +86,10 @@ class Stamps:
 
         if each.side is None:
             new = "rowid = NEW.rowid" if _has_rowid(each) else row("NEW")
-            body = f"UPDATE {table} SET {column} = {self._function}() WHERE {new};"
+            body = f"UPDATE {table} SET {column} = {self._function}() WHERE {new};"  # noqa: S608 - names, quoted
             return [trigger("new", f"INSERT ON {schema}.{table} WHEN NEW.{column} IS NULL", body)]
         side, names = quote(each.side.name), [quote(name) for name in each.names]
-        gone, come = f"DELETE FROM {side} WHERE {row('OLD')};", f"DELETE FROM {side} WHERE {row('NEW')};"
+        gone, come = (f"DELETE FROM {side} WHERE {row(alias)};" for alias in ("OLD", "NEW"))  # noqa: S608
         values = ", ".join(f"NEW.{name}" for name in names)
         come += (
             f" INSERT INTO {side} ({', '.join(names)}, {column}) SELECT {values}, {self._function}()"

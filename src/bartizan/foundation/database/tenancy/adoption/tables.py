@@ -26,6 +26,7 @@ from bartizan.foundation.database.tenancy.proof import Kin
 from .owners import Owner
 from .types import Rule
 
+_ANNOTATE = "_annotate"
 LENGTH = 64
 """Characters that an owner's id may have."""
 
@@ -49,7 +50,7 @@ class Adopted:
             message = f"{table.name} has no primary key, so its rows cannot be told apart."
             raise NotAdoptable(message, table=table.name)
         self.loose = beside and not mapped
-        """Pairs of a relationship beside which there is nothing: whoever holds one of the two holds the pair."""
+        """Pairs of a relationship, beside which nothing is kept: who holds one of the two holds the pair."""
         self.side = self._beside() if beside and mapped else None
         if not beside:
             self._append()
@@ -69,10 +70,11 @@ class Adopted:
 
         def of_class(column: Column[Any]) -> Any:
             said = {"parententity": mapper, "parentmapper": mapper}
-            return column if mapper is None else column._annotate(said)  # noqa: SLF001
+            return column if mapper is None else getattr(column, _ANNOTATE)(said)
 
         if self.side is None:
-            return of_class(self.table.c[self.owner.column])  # type: ignore[no-any-return]
+            whose: ColumnElement[Any] = of_class(self.table.c[self.owner.column])
+            return whose
         ties = [self.side.c[column.name] == of_class(column) for column in self.key]
         owner = select(self.side.c[self.owner.column]).where(*ties)
         return owner.correlate_except(self.side).scalar_subquery()
@@ -87,7 +89,8 @@ class Adopted:
             if lost or (self.side is not None and isinstance(selectable, Subquery | CTE)):
                 return true()  # the alias of a subquery, inside which the condition stands
             whose = adapted
-        return whose == owner
+        held: ColumnElement[bool] = whose == owner
+        return held
 
     def kin(self) -> list[Kin]:
         """Whose rows own these: those above a joined subclass, and in the table beside."""
@@ -149,7 +152,7 @@ def _key(table: Table) -> tuple[Column[Any], ...]:
 def sources_in(froms: Iterable[FromClause]) -> set[FromClause]:
     """Give what stands in a FROM, the parts of joins each by itself."""
     found: set[FromClause] = set()
-    todo = list(froms)
+    todo: list[Any] = list(froms)
     while todo:
         each = todo.pop()
         if isinstance(each, Join):

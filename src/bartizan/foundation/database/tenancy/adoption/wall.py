@@ -19,6 +19,7 @@ from sqlalchemy.engine import Result
 from sqlalchemy.orm import FromStatement, Mapper, ORMExecuteState, Session
 from sqlalchemy.sql.elements import Grouping
 from sqlalchemy.sql.operators import and_ as and_operator
+from sqlalchemy.sql.operators import inv
 from sqlalchemy.sql.util import ClauseAdapter
 
 from bartizan.foundation.database.errors import OutsideOrganization
@@ -34,6 +35,11 @@ _LOOKUP = "_identity_lookup"
 _OPTIONS = "_with_options"
 _UPSERT = "_post_values_clause"
 _WHERE = "_where_criteria"
+# Known as any type at all, for checkers that would make more of their parameters than there is.
+_GROUPING: Any = Grouping
+_SELECT: Any = Select
+_UNARY: Any = UnaryExpression
+_WRAPPED: Any = FromStatement
 
 
 class HostWall:
@@ -48,7 +54,7 @@ class HostWall:
 
     def install(self) -> None:
         """Listen to every session there is."""
-        hooks = {
+        hooks: dict[str, Callable[..., Any]] = {
             "do_orm_execute": self._scope,
             "before_flush": self._before_flush,
             "after_flush": self._after_flush,
@@ -107,20 +113,20 @@ class HostWall:
         return None
 
     def _scope_exists(self, clause: Any, owner: str) -> Any:
-        """Hold what EXISTS looks at, to which SQLAlchemy adds no criteria: ``exists()``, and 2.0's ``any()``."""
+        """Hold what EXISTS looks at, where SQLAlchemy adds no criteria: ``exists()``, and 2.0's ``any()``."""
         if isinstance(clause, BooleanClauseList):
             parts = [self._scope_exists(each, owner) for each in clause.clauses]
             if all(one is other for one, other in zip(parts, clause.clauses, strict=True)):
                 return clause
             return and_(*parts) if clause.operator is and_operator else or_(*parts)
-        if isinstance(clause, Grouping):
+        if isinstance(clause, _GROUPING):
             inner = self._scope_exists(clause.element, owner)
             return clause if inner is clause.element else inner.self_group()
-        if not isinstance(clause, UnaryExpression):
-            return clause
-        if not isinstance(clause, Exists):  # NOT
+        if isinstance(clause, _UNARY) and clause.operator is inv:
             inner = self._scope_exists(clause.element, owner)
             return clause if inner is clause.element else ~inner
+        if not isinstance(clause, Exists):
+            return clause
         asked: Any = getattr(clause.element, "element", None)
         held = [] if asked is None else self._held(asked, owner)
         return clause.where(*held) if held else clause
@@ -141,29 +147,30 @@ class HostWall:
     def _scope_columns(self, state: ORMExecuteState, owner: str) -> None:
         """Scope the refresh of one object, which knows no options."""
         statement: Any = state.statement
-        inner = statement.element if isinstance(statement, FromStatement) else statement
+        wrapped = isinstance(statement, _WRAPPED)
+        inner: Any = statement.element if wrapped else statement
         held = self._held(inner, owner)
         if not held:
             return
-        if isinstance(statement, FromStatement):
+        if wrapped:
             scoped: Any = copy(statement)
             scoped.element = inner.where(*held)
             state.statement = scoped
         else:
-            state.statement = statement.where(*held)
+            state.statement = inner.where(*held)
 
     def _scope_insert(self, state: ORMExecuteState, owner: str) -> None:
         """Scope what feeds new rows, check what they refer to, and let an upsert change own rows alone."""
         scoped: Any = copy(state.statement)
         fed: Any = getattr(scoped, "select", None)
-        if isinstance(fed, Select):
+        if isinstance(fed, _SELECT):
             scoped.select = fed.where(*self._held(fed, owner))
             state.statement = scoped
         adopted = self._register.tables.get(scoped.table)
         if adopted is None:
             return
-        given: Any = state.parameters
-        rows = list(given) if isinstance(given, list) else [given] if given else []
+        given: Any = state.parameters or []
+        rows: list[Any] = [given] if hasattr(given, "items") else given
         self._references.check_rows(state.session, adopted, rows, owner)
         upsert: Any = getattr(scoped, _UPSERT, None)
         if adopted.side is None and not adopted.loose and hasattr(upsert, "update_whereclause"):
