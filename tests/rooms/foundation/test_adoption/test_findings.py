@@ -7,6 +7,7 @@ from sqlalchemy import Column, ForeignKey, Integer, String, Table, text
 
 from bartizan.foundation.context import current
 from bartizan.foundation.database import Adoption
+from tests.harness.databases import PostgreSQL
 from tests.harness.hosted.arena import Host, seeded
 from tests.harness.hosted.worlds import STYLES, World
 
@@ -14,6 +15,11 @@ from tests.harness.hosted.worlds import STYLES, World
 @pytest.fixture
 def url(empty_database_url: str) -> str:
     return empty_database_url
+
+
+@pytest.fixture
+def server_url(postgresql: PostgreSQL) -> str:
+    return postgresql.empty()
 
 
 def grown() -> World:
@@ -110,10 +116,8 @@ async def test_the_weaker_ways_are_said(url: str, terms: dict[str, Any], code: s
         assert ((code, "host_doc") in await codes(adoption)) is expected
 
 
-async def test_a_default_that_was_lost_is_said_and_put_back(url: str) -> None:
-    if url.startswith("sqlite"):
-        pytest.skip("SQLite keeps no default of ours")
-    async with seeded(STYLES["declarative"](), url) as (host, adoption):
+async def test_a_default_that_was_lost_is_said_and_put_back(server_url: str) -> None:
+    async with seeded(STYLES["declarative"](), server_url) as (host, adoption):
         await said(host, "alter table host_tag alter column bz_org_id drop default")
         assert ("unprepared", "host_tag") in await codes(adoption)
         await adoption.start()

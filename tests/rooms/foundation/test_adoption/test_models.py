@@ -4,14 +4,24 @@ import dataclasses
 from typing import Any
 
 import pytest
-from sqlalchemy import exists, func, insert, inspect, or_, select, text, update
+from sqlalchemy import ForeignKey, exists, func, insert, inspect, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    joinedload,
+    mapped_column,
+    relationship,
+    selectinload,
+    with_polymorphic,
+)
 
 from bartizan.foundation.context import current
+from bartizan.foundation.database import Adoption
 from bartizan.foundation.database.errors import OutsideOrganization
 from tests.harness.hosted.arena import A, B, Host, acting_for, seeded
-from tests.harness.hosted.worlds import STYLES
+from tests.harness.hosted.worlds import STYLES, World
 
 BOTH = pytest.mark.parametrize("terms", [{}, {"side_table": True}], ids=["column", "beside"])
 EACH = pytest.mark.parametrize("style", STYLES)
@@ -233,3 +243,52 @@ async def test_pairs_are_loaded_eagerly(url: str, load: Any) -> None:
         with acting_for(A):
             found = await host.run(lambda s: [len(each.tags) for each in s.scalars(query).unique()])
         assert found == [1, 0, 0]
+
+
+@pytest.mark.feature("X-22")
+@BOTH
+async def test_a_hierarchy_is_loaded_from_its_top(url: str, terms: dict[str, Any]) -> None:
+    async with seeded(STYLES["inherited"](), url, **terms) as (host, _):
+        paper = host.world.Doc
+        doc = paper.__mro__[1]
+
+        def work(s: Session) -> list[Any]:
+            found = s.scalars(select(doc).order_by(doc.id)).all()
+            loaded = [(each.title, each.body) for each in found]  # of the subclass's table, one by one
+            s.expunge_all()
+            whole = s.scalars(select(with_polymorphic(doc, "*"))).all()
+            return [loaded, len(whole), {type(each) for each in whole}]
+
+        with acting_for(A):
+            assert await host.run(work) == [[("A0", "b"), ("A1", "b"), ("A2", "b")], 3, {paper}]
+
+
+@pytest.mark.feature("X-22")
+@BOTH
+async def test_a_tree_is_searched_through_an_alias(url: str, terms: dict[str, Any]) -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    class Node(Base):
+        __tablename__ = "host_node"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        above_id: Mapped[int | None] = mapped_column(ForeignKey("host_node.id"))
+        below: Mapped[list["Node"]] = relationship()
+
+    host, adoption = Host(World(Base.metadata, *[None] * 5), url), Adoption()  # type: ignore[arg-type]
+    adoption.adopt(Node, engine=host.engine, **terms)
+    await host.create()
+    await adoption.start()
+    try:
+        for owner, first in ((A, 1), (B, 11)):
+            with acting_for(owner):
+                tree = Node(id=first, below=[Node(id=first + 1)])
+                await host.run(lambda s, tree=tree: s.add(tree))  # type: ignore[misc]
+        with acting_for(A):
+            parents = select(Node.id).where(Node.below.any())
+            assert await host.run(lambda s: s.scalars(parents).all()) == [1]
+            leaves = select(Node.id).where(~Node.below.any(Node.id > 0))
+            assert await host.run(lambda s: s.scalars(leaves).all()) == [2]
+    finally:
+        adoption.abandon()
+        await host.close()

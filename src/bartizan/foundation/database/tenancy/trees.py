@@ -120,7 +120,7 @@ def is_excluded(value: Tree, column: str) -> bool:
 
 
 def branches(derived: Tree) -> Iterator[exp.Select]:
-    """Give the SELECTs of which a table in FROM consists, where each of them filters rows and no more."""
+    """Give each SELECT of which a table in FROM consists, where each of them filters rows and no more."""
     if isinstance(derived, exp.Union):
         whole = not any(derived.args.get(part) for part in ("limit", "offset", "with_", "with"))
         if whole and (derived.args.get("distinct") is False or not derived.args.get("distinct")):

@@ -149,10 +149,10 @@ def _key(table: Table) -> tuple[Column[Any], ...]:
     return tuple(table.primary_key.columns) or tuple(c for c in table.columns if c.foreign_keys)
 
 
-def sources_in(froms: Iterable[FromClause]) -> set[FromClause]:
+def sources_in(parts: Iterable[FromClause]) -> set[FromClause]:
     """Give what stands in a FROM, the parts of joins each by itself."""
     found: set[FromClause] = set()
-    todo: list[Any] = list(froms)
+    todo: list[Any] = list(parts)
     while todo:
         each = todo.pop()
         if isinstance(each, Join):

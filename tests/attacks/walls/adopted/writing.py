@@ -4,7 +4,7 @@ from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from bartizan.foundation.database.tenancy.adoption.owners import across_tenants
-from tests.attacks.adoption.reading import WRITING, Way, title_of, unscoped, writes
+from tests.attacks.walls.adopted.reading import WRITING, Way, title_of, unscoped, writes
 from tests.harness.hosted.worlds import World
 
 __all__ = ["WRITING", "Way"]

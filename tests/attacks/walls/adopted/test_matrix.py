@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from bartizan.foundation.context import Caller, NobodyAsks, NoOrganization, NoTeam, current
 from bartizan.foundation.database import Adoption
-from tests.attacks.adoption.reading import READING, Way
-from tests.attacks.adoption.writing import WRITING
+from tests.attacks.walls.adopted.reading import READING, Way
+from tests.attacks.walls.adopted.writing import WRITING
 from tests.harness.databases import PostgreSQL
 from tests.harness.hosted.arena import A, acting_for, leaks, seeded
 from tests.harness.hosted.worlds import STYLES, World
