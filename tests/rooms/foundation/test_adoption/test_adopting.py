@@ -104,10 +104,8 @@ async def test_concrete_subclasses_are_held_each_by_itself(adoption: Adoption, t
             session.commit()
     with acting_for(A), Session(engine) as session:
         assert [tug.name for tug in session.scalars(select(Tug))] == [A]
-        try:  # all kinds together come out of a UNION of tables
-            assert {ship.name for ship in session.scalars(select(Ship))} == {A}
-        except OutsideOrganization:
-            session.rollback()
+        # All kinds together come out of a UNION, whose branches the guard follows.
+        assert [ship.name for ship in session.scalars(select(Ship))] == [A, A]
     engine.dispose()
 
 
