@@ -14,7 +14,7 @@ BIN := .venv/bin
 UV := $(or $(shell uv --version >/dev/null 2>&1 && command -v uv),.cache/tools/bin/uv)
 LOWEST := .cache/venv-lowest
 APPS := .cache/venv-apps
-CORE := tests/rooms tests/attacks/test_tenant_walls.py
+CORE := tests/rooms tests/attacks/test_tenant_walls.py tests/attacks/walls
 FEATURES := .reports/features.json
 
 export UV_NO_PROGRESS := 1

@@ -65,6 +65,10 @@ class NoOrganization(Forbidden):
     """No organization is chosen: switch to one, or send X-Org-Id."""
 
 
+class NoTeam(Forbidden):
+    """No team is chosen: send X-Team-Id, or act for one by `current.in_team`."""
+
+
 class PermissionMissing(Forbidden):
     """The caller's roles do not include the permission that this needs."""
 
@@ -106,6 +110,13 @@ class Current:
         if org_id := self.caller.org_id:
             return org_id
         raise NoOrganization
+
+    @property
+    def team_id(self) -> str:
+        """The team the caller acts for; refuses when none is chosen."""
+        if team_id := self.caller.team_id:
+            return team_id
+        raise NoTeam
 
     @property
     def user_id(self) -> str:
@@ -197,9 +208,20 @@ class Current:
         """Run the block for the same caller, acting for another organization.
 
         This grants nothing: the caller keeps only the permissions it already carries. Doors check
-        membership first.
+        membership first. A team is left behind with its organization.
         """
-        with self.acting_as(replace(self.caller, org_id=org_id)):
+        caller = self.caller
+        team_id = caller.team_id if org_id == caller.org_id else None
+        with self.acting_as(replace(caller, org_id=org_id, team_id=team_id)):
+            yield
+
+    @contextmanager
+    def in_team(self, team_id: str | None) -> Generator[None]:
+        """Run the block for the same caller, acting for another team of the organization.
+
+        Like :meth:`in_organization`, it grants nothing and checks no membership.
+        """
+        with self.acting_as(replace(self.caller, team_id=team_id)):
             yield
 
 

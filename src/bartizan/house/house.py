@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 from pydantic import Field
 
@@ -28,7 +28,7 @@ from bartizan.foundation.capability import Check
 from bartizan.foundation.clock import Clock
 from bartizan.foundation.context import Caller, current
 from bartizan.foundation.crypto import Keyring, SigningKeys
-from bartizan.foundation.database import Database, Wakeups
+from bartizan.foundation.database import Adoption, Database, Engines, Terms, Wakeups
 from bartizan.foundation.errors import BartizanError, Unavailable
 from bartizan.foundation.http import Outbound
 from bartizan.foundation.settings import (
@@ -77,6 +77,7 @@ class Bartizan:
             channel=keyring.mac("wake-ups", b"channel").hex()[:16],
             every=given.database_options.look_for_news,
         )
+        self.adoption = Adoption()
         self.signing_keys = SigningKeys(
             database, keyring, clock=clock, issuer=given.pages, audience=given.pages, settings=given.crypto
         )
@@ -227,6 +228,7 @@ class Bartizan:
             await self.database.migrate()
         await self.database.check()
         await self.wakeups.start()
+        await self.adoption.start()
         if not self.settings.enable_auth:
             self._stand_in = await self._admit_stand_in()
         await self.limits.start()
@@ -261,6 +263,17 @@ class Bartizan:
         if self._undo_logs is not None:
             self._undo_logs()
             self._undo_logs = None
+
+    def adopt(self, *models: Any, engine: Engines, **how: Unpack[Terms]) -> None:
+        """Give every row of somebody else's SQLAlchemy ``models`` an owner, and keep each to its owner.
+
+        Call it once the models are defined, before the first query: see :meth:`Adoption.adopt`.
+        """
+        self.adoption.adopt(*models, engine=engine, **how)
+
+    def across_tenants(self) -> AbstractContextManager[None]:
+        """Lift the walls around adopted models for a block: for the host's own jobs about all tenants."""
+        return self.adoption.across_tenants()
 
     async def readiness(self) -> dict[str, bool]:
         """Tell what works: the database answers, and the worker runs where one should."""

@@ -65,6 +65,14 @@ class OutsideOrganization(Fault):
     """A statement could have reached another organization's rows, so it was refused."""
 
 
+class NotAdoptable(Fault):
+    """This model cannot be given an owner as it stands."""
+
+
+class UnownedRows(Fault):
+    """Rows from before the adoption belong to nobody: say whose they are."""
+
+
 class UnsafeDatabase(Fault):
     """The database would not keep organizations apart."""
 

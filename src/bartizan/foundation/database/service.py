@@ -19,7 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from .errors import BadDatabaseUrl, DatabaseUnreachable, fault_of
 from .settings import DatabaseSettings
 from .sqlite import Sqlite
-from .tables import WALL, Table, WalledSession
+from .tables import WALL, Table
+from .tenancy import WalledSession
 from .tenancy.rls import check, raise_walls, unbound_role, unwalled, wall_statements
 from .tenancy.scope import across
 from .transactions import Hook, Transactions, faults

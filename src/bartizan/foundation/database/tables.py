@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Final
 
 from sqlalchemy import DateTime, Double, MetaData, String, Text
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from .tenancy import TenantWall
+from .tenancy import TenantWall, WalledSession
 from .tenancy.scope import own
 
 
@@ -93,10 +93,6 @@ class OrgTable(Table):
 
     org_id: Mapped[str] = mapped_column(String(30), index=True, default=own)
     """Stamped with the current organization, on bulk and Core inserts too."""
-
-
-class WalledSession(Session):
-    """What every session of ours is underneath: it keeps to the current organization."""
 
 
 WALL: Final = TenantWall(OrgTable)

@@ -1,6 +1,6 @@
 """The two walls between organizations."""
 
 from .scope import EVERY, scope
-from .wall import TenantWall
+from .wall import TenantWall, WalledSession
 
-__all__ = ["EVERY", "TenantWall", "scope"]
+__all__ = ["EVERY", "TenantWall", "WalledSession", "scope"]

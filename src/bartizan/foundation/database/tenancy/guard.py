@@ -2,7 +2,7 @@
 
 import importlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ from bartizan.foundation.database.errors import OutsideOrganization
 from .scope import EVERY
 
 if TYPE_CHECKING:  # loaded at the first statement that names a walled table
-    from .proof import Proof, Source
+    from .proof import Kin, Proof
+    from .trees import Source
 
 PROOF = "bartizan.foundation.database.tenancy.proof"
 """The module that proves; loaded when it is needed."""
@@ -52,20 +53,25 @@ class Guard:
         scope: Callable[[], str | None],
         refuse: Callable[[], Exception],
         owns: Callable[[Session, str, Mapping[str, Any], str], bool],
+        *,
+        kin: Callable[[], Mapping[str, tuple["Kin", ...]]] = dict[str, tuple["Kin", ...]],
+        stamped: Callable[[], Collection[str]] = tuple[str, ...],
     ) -> None:
         self._column = column
         self._tables = tables
         self._scope = scope
         self._refuse = refuse
         self._owns = owns
+        self._kin = kin
+        self._stamped = stamped
         self._proofs: dict[tuple[str, str], tuple[Proof, tuple[Any, ...]] | None] = {}
         self._known: Mapping[str, tuple[str, ...]] = {}
 
-    def install(self, engine: Engine) -> None:
-        """Stand in front of the engine."""
-        event.listen(engine, "before_cursor_execute", self._check)
+    def install(self, engine: Engine | type[Engine]) -> None:
+        """Stand in front of an engine, or of every one there is."""
+        event.listen(engine, "before_cursor_execute", self.check)
 
-    def _check(
+    def check(
         self,
         connection: Connection,
         _cursor: DBAPICursor,
@@ -73,10 +79,11 @@ class Guard:
         parameters: Any,
         context: ExecutionContext | None,
         many: bool,  # noqa: FBT001 - SQLAlchemy's signature
-    ) -> None:
+    ) -> "Proof | None":
+        """Refuse a statement that is not held to one organization; give the proof of one that has to be."""
         org_id = self._scope()
         if org_id == EVERY:
-            return
+            return None
         if (tables := self._tables()) is not self._known:
             self._known = tables
             self._proofs.clear()
@@ -92,8 +99,8 @@ class Guard:
             if len(self._proofs) >= _PROOFS:
                 self._proofs.pop(next(iter(self._proofs)))
             self._proofs[key] = entry
-        if entry is None:
-            return
+        if entry is None or (entry[0].refused and self._harmless(sql, context)):
+            return None
         if org_id is None:
             raise self._refuse()
         proof, keys = entry
@@ -104,6 +111,15 @@ class Guard:
         names = compiled.positiontup if compiled is not None else None
         for row in rows:
             self._compare(org_id, proof, _Values(keys, row, names))
+        return proof
+
+    def _harmless(self, sql: str, context: ExecutionContext | None) -> bool:  # noqa: ARG002
+        """Tell of a statement that no row can come out of, whatever it names."""
+        return False
+
+    def _words(self, tables: Iterable[str]) -> str:
+        """Say what is the matter with a statement."""
+        return f"Not held to one organization: {', '.join(sorted(tables))}."
 
     def _compare(self, org_id: str, proof: "Proof", value: "_Values") -> None:
         for alternatives in proof.required:
@@ -116,8 +132,7 @@ class Guard:
             table, key = proof.by_key
             if self._owns(session, table, {name: value(source) for name, source in key}, org_id):
                 return
-        message = f"Not held to one organization: {', '.join(sorted(proof.refused))}."
-        raise OutsideOrganization(message)
+        raise OutsideOrganization(self._words(proof.refused))
 
     def _learn(
         self, sql: str, connection: Connection, compiled: SQLCompiler | None
@@ -132,7 +147,9 @@ class Guard:
         named, keys = _name_parameters(sql, style, compiled)
         dialect = _DIALECTS.get(connection.dialect.name, connection.dialect.name)
         module = importlib.import_module(PROOF)
-        proof: Proof = module.prove(named, dialect, self._known, self._column)
+        proof: Proof = module.prove(
+            named, dialect, self._known, self._column, kin=self._kin(), stamped=self._stamped()
+        )
         return proof, keys
 
 
@@ -163,12 +180,15 @@ def _name_parameters(sql: str, style: str, compiled: SQLCompiler | None) -> tupl
     return pattern.sub(swap, sql), tuple(keys)
 
 
-def _numbered(compiled: SQLCompiler) -> Iterator[str]:
-    """Give the parameters that ``$1``, ``$2`` … stand for; those expanded late carry no number yet."""
+def _numbered(compiled: SQLCompiler) -> Iterator[int]:
+    """Give the places of what ``$1``, ``$2`` … stand for; those expanded late carry no number yet.
+
+    Places, since the same SQL may come from statements that name their parameters otherwise.
+    """
     late = compiled.post_compile_params | compiled.literal_execute_params
-    for name in compiled.positiontup or ():
+    for place, name in enumerate(compiled.positiontup or ()):
         if compiled.binds[name] not in late:
-            yield name
+            yield place
 
 
 class _Values:

@@ -12,13 +12,13 @@ from sqlalchemy import Connection, Table, text
 from bartizan.foundation.database.errors import UnsafeDatabase
 
 SETTING = "bartizan.org_id"
-_TOLD = f"current_setting('{SETTING}', true)"
 
 
-def wall_statements(table: str, column: str = "org_id") -> Sequence[str]:
+def wall_statements(table: str, column: str = "org_id", setting: str = SETTING) -> Sequence[str]:
     """Give the SQL that walls one table."""
+    told = f"current_setting('{setting}', true)"
     # An unset setting is NULL in a fresh connection and '' in a used one; both match nothing.
-    held = f"\"{column}\" = nullif({_TOLD}, '') OR {_TOLD} = '*'"
+    held = f"\"{column}\" = nullif({told}, '') OR {told} = '*'"
     return (
         f'ALTER TABLE "{table}" ENABLE ROW LEVEL SECURITY',
         f'ALTER TABLE "{table}" FORCE ROW LEVEL SECURITY',

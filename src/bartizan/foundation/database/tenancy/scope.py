@@ -33,7 +33,12 @@ def own() -> str | None:
 def setting() -> str:
     """Give the scope as PostgreSQL is told it: spliced into SQL, so what is no plain name counts as none."""
     org_id = scope()
-    return org_id if org_id == EVERY or (org_id is not None and _PLAIN.fullmatch(org_id)) else ""
+    return org_id if org_id == EVERY or (org_id is not None and is_plain(org_id)) else ""
+
+
+def is_plain(org_id: str) -> bool:
+    """Tell whether an id can be spliced into SQL."""
+    return _PLAIN.fullmatch(org_id) is not None
 
 
 @contextmanager

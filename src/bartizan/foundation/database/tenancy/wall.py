@@ -19,23 +19,25 @@ How it works, and what each part is for:
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
-from types import FunctionType
 from typing import Any, cast
 
 from sqlalchemy import Engine, MetaData, Select, Table, event, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, Session, with_loader_criteria
-from sqlalchemy.sql.base import ExecutableOption
+from sqlalchemy.orm import InstanceState, Mapper, ORMExecuteState, Session
 
 from bartizan.foundation.context import NobodyAsks, NoOrganization, current
 from bartizan.foundation.database.errors import OutsideOrganization
 
+from .criteria import by_column
 from .guard import PROOF, Guard
 from .scope import EVERY, lift, lower, scope
 
 _LOOKUP = "_identity_lookup"
 _OPTIONS = "_with_options"
+
+
+class WalledSession(Session):
+    """What every session of ours is underneath: it keeps to the current organization."""
 
 
 class TenantWall:
@@ -62,11 +64,7 @@ class TenantWall:
         self._mappers: dict[str, list[Mapper[Any]]] = {}
         self._tables: Mapping[str, tuple[str, ...]] | None = None
         self._guard = Guard(column, self._walled, org, _nobody, self._owns)
-        # SQLAlchemy keeps a criterion by its code object, so each wall needs code of its own.
-        self._code = _criterion("").__code__.replace(
-            co_names=(column,), co_name=f"criterion_of_{base.__qualname__}_{id(self)}"
-        )
-        self._criterion = lru_cache(maxsize=4096)(self._build_criterion)
+        self._criterion = by_column(base, column)
         event.listen(base, "after_mapper_constructed", self._grow, propagate=True)
         event.listen(base, "load", self._came_in, propagate=True)
         event.listen(base, "refresh", self._came_in, propagate=True)
@@ -105,11 +103,6 @@ class TenantWall:
         changed = [o for part in (session.new, session.dirty, session.deleted) for o in part]
         if walled := {inspect(o) for o in changed if isinstance(o, self._base)}:
             session.info.setdefault(self, set()).update(walled)
-
-    def _build_criterion(self, org_id: str) -> ExecutableOption:
-        template = _criterion(org_id)
-        own = FunctionType(self._code, template.__globals__, self._code.co_name, None, template.__closure__)
-        return with_loader_criteria(self._base, own, include_aliases=True)
 
     def _grow(self, *_: object) -> None:
         """Forget which tables there are: a class was mapped."""
@@ -208,13 +201,6 @@ class TenantWall:
             and tuple(inspect(item).mapper.primary_key_from_instance(item)) == values
             for item in session.new
         )
-
-
-def _criterion(org_id: str) -> FunctionType:
-    def template(cls: Any) -> Any:
-        return cls.org_id == org_id
-
-    return cast("FunctionType", template)
 
 
 def _tables_of(mapper: Mapper[Any] | None) -> list[Table]:

@@ -1,0 +1,1 @@
+"""Host applications whose models are adopted: the same one in each style of mapping."""
