@@ -172,8 +172,8 @@ async def run(*, quick: bool) -> float:
     print("database    CPU, us    as it is with WHERE   adopted  / WHERE")
     with tempfile.TemporaryDirectory() as folder:
         worst = await measure("SQLite", create_engine(f"sqlite:///{folder}/host.db"), rounds, times)
-        with contextlib.suppress(ImportError), server(folder) as address:
-            async with postgresql(address) as (url, _):
+        with contextlib.suppress(ImportError), postgresql_server(folder) as address:
+            async with databases(address, 1) as (url,):
                 worst = max(worst, await measure("PostgreSQL", create_async_engine(url), rounds, times))
     return worst
 
