@@ -202,13 +202,17 @@ def status(error: type[BartizanError]) -> int:
     return next((STATUS[kind] for kind in error.__mro__ if kind in STATUS), 500)
 
 
+_ELSEWHERE = {"backends", "migrations", "testing", "datasette", "mlflow"}
+"""Modules that are imported where their library is."""
+
+
 def problems() -> Iterator[str]:
     """Write every error, by its stable code."""
     yield "# Errors\n"
     yield "Over HTTP each is a problem document (RFC 9457) with its code; in a shell, an exit code.\n"
     for floor in ("bartizan.foundation", "bartizan.doors"):  # a class that nobody imported is not known
         for module in walk_packages(import_module(floor).__path__, f"{floor}."):
-            if not {"backends", "migrations", "testing"} & set(module.name.split(".")):
+            if not _ELSEWHERE & set(module.name.split(".")):
                 import_module(module.name)
     every = {error for error in subclasses(BartizanError) if not error.__name__.startswith("_")}
     for name, place in (("everywhere", "bartizan.foundation"), ("doors", "bartizan.doors")):

@@ -127,7 +127,7 @@ def _find(case: Case, name: str, *, factory: bool, app_dir: str) -> None:
     serving = import_module("bartizan.doors.cli.serving")
     try:
         case.app = serving.find(name, Path(app_dir), factory=factory)
-        case.house = serving.house_of(case.app, name)
+        case.house = serving.attached_to(case.app, name)
     except SystemExit:
         sys.exit(2)
     except BartizanError:

@@ -187,7 +187,7 @@ class ApiKeys:
             await self._events.announce(
                 ApiKeyIssued(key_id=row.id, label=row.name, owner_id=owner_id, scopes=tuple(scopes))
             )
-        return _issued(row, secret)
+        return IssuedApiKey(**ApiKey.model_validate(row).model_dump(), secret=secret)
 
     async def update(self, key_id: str, changes: ApiKeyChanges) -> ApiKey:
         """Rename a key, or change what it may do; you must hold what it shall do."""
@@ -239,7 +239,7 @@ class ApiKeys:
             await store.save()
             await self._events.announce(ApiKeyRotated(key_id=key_id, new_key_id=row.id, until=until))
             self._forget()
-        return _issued(row, secret)
+        return IssuedApiKey(**ApiKey.model_validate(row).model_dump(), secret=secret)
 
     async def revoke(self, key_id: str) -> None:
         """Revoke a key, for good: refused at once here, and within five seconds on other replicas."""
@@ -396,7 +396,3 @@ def _person_asks() -> None:
     caller = current.caller
     if caller.kind == "key" or caller.actor_id is not None:
         raise OnlyPeopleMakeKeys
-
-
-def _issued(row: ApiKeyRow, secret: str) -> IssuedApiKey:
-    return IssuedApiKey(**ApiKey.model_validate(row).model_dump(), secret=secret)

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from bartizan.backbone.jobs import Worker
+from bartizan.doors.cli.running import asking, fail, refused
 from bartizan.doors.frameworks import Wrapped, alone, speaks_wsgi, wrap
 from bartizan.foundation.errors import BartizanError
 from bartizan.foundation.settings import load
@@ -20,7 +21,6 @@ from bartizan.house import Bartizan, Settings
 
 from .banner import banner
 from .handover import Server
-from .running import asking, fail, refused
 
 _ASGI_ARGUMENTS = 3
 _GRACE = 20

@@ -16,9 +16,8 @@ from types import FrameType
 
 import uvicorn
 
+from bartizan.doors.cli.running import fail
 from bartizan.foundation.telemetry import logger
-
-from .running import fail
 
 _INHERITED = "_BARTIZAN_HEIR"
 _BACKLOG = 2048
