@@ -29,7 +29,7 @@ from pydantic import SecretStr
 from bartizan.access.sessions import Registration
 from bartizan.doors.frameworks import wrap
 
-from .hosts.gate import EMAIL, PASSWORD
+from .hosts.gate import EMAIL, FREE, PASSWORD
 from .hosts.postgresql import databases, postgresql_server
 
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1000.0}
@@ -155,7 +155,12 @@ async def on_nothing(calls: int, rounds: int) -> dict[str, float]:
 
     usual = [(b"host", b"localhost:8000"), (b"user-agent", b"wrk/4.1"), (b"accept", b"*/*")]
     with tempfile.TemporaryDirectory() as folder:
-        options = {"database": f"sqlite:///{folder}/b.db", "data_dir": folder, "embedded_worker": False}
+        options = {
+            "database": f"sqlite:///{folder}/b.db",
+            "data_dir": folder,
+            "embedded_worker": False,
+            "limits": dict.fromkeys(("browser", "user", "organization", "address"), FREE),
+        }
         gate = wrap(nothing, options)
         await gate.bz.start()
         registered = await gate.bz.sessions.register(Registration(email=EMAIL, password=SecretStr(PASSWORD)))

@@ -36,7 +36,7 @@ from bartizan.access.sessions import Registration
 from bartizan.foundation.context import Caller, current
 
 EMAIL, PASSWORD = "buyer@example.com", "brass lantern over quiet water"
-FREE = "1000000000/minute burst 1000000000"
+FREE = "500000/second burst 1000000"
 Headers = dict[str, str]
 Made = tuple[Any, Headers]
 ITEMS = Table("bench_items", MetaData(), Column("id", Integer, primary_key=True), Column("name", String(40)))
@@ -90,6 +90,7 @@ async def ours(folder: Path, *, how: str = "cookie", url: str | None = None) -> 
         "data_dir": str(folder),
         "embedded_worker": False,
         "telemetry": {"log_level": "warning"},
+        "limits": dict.fromkeys(("browser", "user", "organization", "address"), FREE),
     }
     bz = bartizan.attach(app, options)
     if url:

@@ -35,6 +35,7 @@ ENDS = (
     "DELETE /_bartizan/api/v1/sessions*",
     "DELETE /_bartizan/api/v1/orgs/{org_id}",
     "POST /_bartizan/api/v1/orgs/{org_id}/*",
+    "GET /_bartizan/api/v1/usage*",  # counts the walk itself, which then looks like a change
     "POST /_bartizan/api/v1/members",  # takes anybody who has an account, by id
 )
 """What ends the session or the organization that the walk stands on; the attacks over the wire try these."""

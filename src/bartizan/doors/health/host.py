@@ -126,7 +126,26 @@ def _shadowed(case: Case) -> Verdict:
     )
 
 
+async def _adopted(case: Case) -> Verdict:
+    findings = await case.rooms.adoption.report()
+    if not findings:
+        return Verdict.ok("No model is adopted, or nothing of those that are lies outside the walls.")
+    shown = "; ".join(f"{one.subject}: {one.what}" for one in findings[:_SHOWN])
+    cures = " ".join(dict.fromkeys(one.cure for one in findings[:_SHOWN]))
+    unowned = any(one.code == "adoption.unowned" for one in findings)
+    say = Verdict.problem if unowned else Verdict.warning
+    return say(f"Of the adopted models no wall covers: {shown}.", cures)
+
+
 HOST = (
+    Check(
+        code="database.adopted",
+        group="Database",
+        asks="Every row of adopted models has an owner, and nothing of them is reached past the walls.",
+        why="What no wall covers, one tenant can see of another.",
+        look=_adopted,
+        needs="app",
+    ),
     Check(
         code="web.mount",
         group="Web",
