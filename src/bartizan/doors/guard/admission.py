@@ -104,7 +104,10 @@ class Admission:
         if self._closed is not None:
             self._check_open(visit)
         need = self._need(visit)
-        return need == NOTHING or need in visit.known.permissions or await self._refuse(visit, need)
+        if need == NOTHING:
+            visit.public = True
+            return True
+        return need in visit.known.permissions or await self._refuse(visit, need)
 
     async def _identify(self, visit: Visit, now: float) -> bool:
         """Find out who asks, and from where; false when a stranger has been answered."""

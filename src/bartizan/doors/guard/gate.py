@@ -219,6 +219,7 @@ class Guard(Admission):
                 await self._lifespan.ensure_started()
                 await self._admit_socket(visit)
                 await self._count(visit)
+                visit.inner = self._inner(visit)
             except BartizanError as error:
                 await refuse(scope, receive, send, error)
                 return
@@ -231,7 +232,6 @@ class Guard(Admission):
                 return True
 
             with current.acting_as(visit.caller):
-                visit.inner = self._inner(visit)
                 await guarded(self._app, visit.inner, receive, send, alive)
 
     async def _admit_socket(self, visit: Visit) -> None:

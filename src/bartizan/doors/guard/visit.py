@@ -34,6 +34,7 @@ class Visit:
         "origin",
         "ours",
         "path",
+        "public",
         "receive",
         "scope",
         "started",
@@ -63,6 +64,8 @@ class Visit:
         self.path: str = scope["path"]  # decoded: what the app routes by
         self.tls = scope["scheme"] in TLS
         self.ours = False
+        self.public = False
+        """Whether everybody gets the same here, so that shared caches may keep it."""
         self.status = 0
         self.known: Known = NOBODY
         self.credentials: Credentials = NO_CREDENTIALS
@@ -84,7 +87,13 @@ class Visit:
         """Pass a message to the server, the first one with the headers that every answer carries."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = dress(message.get("headers", ()), self.origin.request_id, ours=self.ours, tls=self.tls)
+            headers = dress(
+                message.get("headers", ()),
+                self.origin.request_id,
+                ours=self.ours,
+                tls=self.tls,
+                private=not (self.public or self.ours) and self.known.caller is not None,
+            )
             if self.verdict is not None:
                 headers += self.verdict.headers()
             headers.append((b"x-response-time", b"%.1fms" % ((perf_counter() - self.started) * 1000)))

@@ -1,5 +1,6 @@
 """Headers that leave with every answer, and headers that no caller may bring."""
 
+import re
 from collections.abc import Iterable
 from itertools import product
 
@@ -52,6 +53,8 @@ OURS: tuple[Header, ...] = (
     (b"cross-origin-resource-policy", b"same-origin"),
     *(header for header in BASE if header[0] != b"x-frame-options"),
 )
+_PRIVATE: Header = (b"cache-control", b"private")
+_SHARED = re.compile(rb"\b(?:public|s-maxage|proxy-revalidate)\b", re.IGNORECASE)
 _HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 _WORN: dict[tuple[bool, bool], tuple[tuple[Header, ...], frozenset[bytes]]] = {
     (ours, tls): (worn, frozenset(name for name, _ in worn))
@@ -80,8 +83,13 @@ def honest(headers: Iterable[Header], also: frozenset[bytes] = frozenset()) -> l
     return [header for header in headers if header[0] not in gone]
 
 
-def dress(headers: Iterable[Header], request_id: str, *, ours: bool, tls: bool) -> list[Header]:
-    """Add what is missing to the headers of an answer; what the app says itself stays."""
+def dress(
+    headers: Iterable[Header], request_id: str, *, ours: bool, tls: bool, private: bool = False
+) -> list[Header]:
+    """Add what is missing to the headers of an answer; what the app says itself stays.
+
+    A ``private`` one is for one caller: no cache that others share keeps it (RFC 9111, section 5.2.2.7).
+    """
     kept = list(headers)
     present = {header[0].lower() for header in kept}
     worn, names = _WORN[ours, tls]
@@ -91,7 +99,21 @@ def dress(headers: Iterable[Header], request_id: str, *, ours: bool, tls: bool) 
         kept += [header for header in worn if header[0] not in present]
     if b"x-request-id" not in present:
         kept.append((b"x-request-id", request_id.encode()))
+    if private:
+        if b"cache-control" not in present:
+            kept.append(_PRIVATE)
+        else:
+            kept = [_kept_private(header) for header in kept]
     return kept
+
+
+def _kept_private(header: Header) -> Header:
+    name, value = header
+    if name.lower() != b"cache-control" or not _SHARED.search(value):
+        return header
+    pieces = [piece.strip() for piece in value.split(b",")]
+    rest = [piece for piece in pieces if piece and not _SHARED.search(piece)]
+    return name, b", ".join([b"private", *rest])
 
 
 def value_of(headers: Iterable[Header], name: bytes) -> str | None:
