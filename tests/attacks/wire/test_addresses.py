@@ -8,11 +8,9 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bartizan.access.identity import UserChanges
 from bartizan.doors.frameworks import Wrapped, wrap
-from bartizan.doors.http.problems import refusal
 from bartizan.doors.testing import Cast, Person, browser, program
 from bartizan.foundation.context import current
 from tests.attacks.wire.world import API
@@ -22,30 +20,11 @@ HOME, AWAY, PROXY = "203.0.113.9", "198.51.100.7", "10.0.0.1"
 RULES = f"{API}/ip-allowlist"
 
 
-class Walls:
-    """Asks the rules in front of an app, with the caller and the address that the gate found."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-        self.door: Wrapped
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        origin, caller = current.origin, current.anyone
-        assert origin is not None
-        error = self.door.bz.ip_allowlist.refuses_address(origin.ip)
-        if error is None and caller is not None:
-            how = "key" if caller.kind == "key" else "bearer"
-            error = self.door.bz.ip_allowlist.refuses(origin.ip, caller, how)
-        await (self.app if error is None else refusal(error))(scope, receive, send)
-
-
 @pytest.fixture
 async def app(bartizan_settings: dict[str, Any]) -> AsyncGenerator[Wrapped]:
-    walls = Walls(echo())
     app = wrap(
-        walls, dict(bartizan_settings) | {"guard": {"trusted_proxies": [f"{PROXY}/32"], "caller_ttl": 0}}
+        echo(), dict(bartizan_settings) | {"guard": {"trusted_proxies": [f"{PROXY}/32"], "caller_ttl": 0}}
     )
-    walls.door = app
     await app.bz.start(embedded=False)
     yield app
     await app.bz.stop()

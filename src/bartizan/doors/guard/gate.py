@@ -100,6 +100,8 @@ class Guard(Admission):
         """Count the request, for metrics and for its organization."""
         method, route, status = visit.method, visit.route, visit.status or _SERVER_ERROR
         self._note(method, route, status, seconds)
+        if visit.ours and self._mount:
+            return  # usage is of the app; without one, of our own API
         caller = visit.known.caller
         if caller is None:
             self._add(None, None, method, route, status, seconds, visit.origin.request_id)

@@ -10,7 +10,6 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bartizan.doors.frameworks import Wrapped, wrap
-from bartizan.doors.http.idempotent import Idempotent
 from bartizan.foundation.context import current
 
 
@@ -78,27 +77,9 @@ async def answer(send: Send, status: int, body: bytes, headers: Mapping[str, str
     await send({"type": "http.response.body", "body": body})
 
 
-class Step:
-    """Calls the step as the gate does, with whoever the gate let in."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self.step: Idempotent | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        assert self.step is not None
-        await self.step(current.anyone, scope, receive, send, self._app)
-
-
 def behind(app: ASGIApp, settings: Mapping[str, Any] | None = None) -> Wrapped:
-    """Put the step and the gate in front of an application."""
-    step = Step(app)
-    wrapped = wrap(step, settings)
-    step.step = Idempotent(wrapped.bz.idempotency)
-    return wrapped
+    """Put the gate, which has the step, in front of an application."""
+    return wrap(app, settings)
 
 
 class Ledger(Shop):
