@@ -159,8 +159,7 @@ class Admission:
         buckets = self._limits.address_bucket(visit.origin.ip)
         if not buckets:
             return
-        shared = self._limits.shared
-        verdict = await self._limits.take_shared(buckets) if shared else self._limits.take(buckets)
+        verdict = await self._limits.take_shared(buckets)
         if verdict.refused is not None:
             if len(self._strangers) >= _MOST_STRANGERS:
                 self._strangers.clear()
